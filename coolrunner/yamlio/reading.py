@@ -1,0 +1,214 @@
+"""YAML text to plain data, by libyaml, with the place of everything that is wrong.
+
+A stream is read from libyaml's events by a small builder that remembers resolved scalars, about twice
+as fast as PyYAML's constructor. Documents with tags, anchors or aliases go to PyYAML's safe
+constructor. Both refuse a key given twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import yaml
+from yaml.events import (
+    DocumentEndEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+from yaml.nodes import MappingNode, ScalarNode
+
+from coolrunner.errors import NotPlainError, Position, Problem, YamlError
+from coolrunner.yamlio.mistakes import yaml_problem
+from coolrunner.yamlio.plain import to_plain
+from coolrunner.yamlio.scalars import Loader, resolve_plain
+from coolrunner.yamlio.source import Document, Source, moved
+
+__all__ = ["load", "read_documents"]
+
+
+class _NeedsNodes(Exception):
+    """The document has tags, anchors or aliases."""
+
+
+def read_documents(source: Source) -> Iterator[Document]:
+    """Read the documents of a stream, one after the other.
+
+    Raises
+    ------
+    YamlError
+        The text is not YAML from some place on (the documents before it have been yielded), or gives
+        a key twice.
+    """
+    try:
+        loader = Loader(source.text)
+    except (yaml.YAMLError, UnicodeEncodeError) as error:  # characters that YAML does not allow
+        raise YamlError(yaml_problem(source, error)) from None
+    get_event: Callable[[], Any] = loader.get_event
+    builder = _Builder(source, get_event)
+    try:
+        get_event()  # stream start
+        while True:
+            event = get_event()
+            if type(event) is StreamEndEvent:
+                return
+            if type(event) is not DocumentStartEvent:
+                continue
+            start = event.start_mark
+            first = get_event()
+            mark = first.start_mark
+            try:
+                value = builder.build(first)
+                get_event()  # document end
+            except _NeedsNodes:
+                while type(event) is not DocumentEndEvent:
+                    event = get_event()
+                value = _from_nodes(source, mark, event.start_mark.index)
+            line = mark.line if value is not None else start.line
+            yield Document(value, line + 1, mark.index)
+    except yaml.YAMLError as error:
+        raise YamlError(yaml_problem(source, error)) from None
+    except RecursionError:
+        raise YamlError(Problem("nested too deeply", Position(source.name))) from None
+    finally:
+        loader.dispose()
+
+
+def load(text: str, name: str = "text") -> Any:
+    """Return the plain data of a text that holds one document (None for none).
+
+    Raises
+    ------
+    YamlError
+        It is not YAML, or holds more than one document.
+    """
+    source = Source(name, text)
+    documents = list(read_documents(source))
+    if len(documents) > 1:
+        raise YamlError(source.problem("one document was expected, more follow", documents[1].line, 1))
+    return documents[0].value if documents else None
+
+
+class _Builder:
+    """Builds plain data from libyaml's events."""
+
+    __slots__ = ("_next", "_source")
+
+    def __init__(self, source: Source, get_event: Any) -> None:
+        self._source = source
+        self._next = get_event
+
+    def build(self, event: Any) -> Any:
+        kind = type(event)
+        if kind is ScalarEvent:
+            return self._scalar(event)
+        if kind is MappingStartEvent:
+            if event.anchor is not None or event.tag is not None:
+                raise _NeedsNodes
+            return self._mapping()
+        if kind is SequenceStartEvent:
+            if event.anchor is not None or event.tag is not None:
+                raise _NeedsNodes
+            get_event = self._next
+            items = []
+            while type(event := get_event()) is not SequenceEndEvent:
+                items.append(self.build(event))
+            return items
+        raise _NeedsNodes  # an alias
+
+    def _scalar(self, event: Any) -> Any:
+        if event.anchor is not None or event.tag is not None:
+            raise _NeedsNodes
+        if not event.implicit[0]:
+            return event.value
+        try:
+            return resolve_plain(event.value)
+        except ValueError as error:
+            raise YamlError(_bad_scalar(self._source, event, error)) from None
+
+    def _mapping(self) -> dict[Any, Any]:
+        get_event = self._next
+        result: dict[Any, Any] = {}
+        while type(event := get_event()) is not MappingEndEvent:
+            if event.value == "<<" if type(event) is ScalarEvent else True:
+                raise _NeedsNodes  # a merge key, or a key that is no scalar
+            key = self._scalar(event)
+            mark = event.start_mark
+            value = self.build(get_event())
+            if key in result:
+                raise YamlError(_twice(self._source, key, mark))
+            result[key] = value
+        return result
+
+
+class _NodeLoader(Loader):
+    """Constructs documents that have tags, anchors or aliases; refuses a key given twice."""
+
+    source: Source
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """Construct a value; say where one is that looks like a date or a number and is none."""
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            if not isinstance(node, ScalarNode):
+                raise
+            raise YamlError(_bad_scalar(self.source, node, error)) from None
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Construct a mapping after a look at its own keys, before merge keys are spread."""
+        seen = set()
+        for key_node, _ in node.value if isinstance(node, MappingNode) else ():
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            try:
+                if key in seen:
+                    raise YamlError(_twice(self.source, key, key_node.start_mark))
+                seen.add(key)
+            except TypeError:
+                break  # an unhashable key: the constructor below says so with its place
+        result: dict[Any, Any] = super().construct_mapping(node, deep)
+        return result
+
+    def construct_yaml_map(self, node: Any) -> Generator[dict[Any, Any], None, None]:
+        """Construct a mapping at once: a mapping that contains itself is no plain data."""
+        yield self.construct_mapping(node, deep=True)
+
+
+_NodeLoader.add_constructor("tag:yaml.org,2002:map", _NodeLoader.construct_yaml_map)
+
+
+def _from_nodes(source: Source, start: yaml.Mark, end: int) -> Any:
+    """Return the data of the document that begins at `start`, by PyYAML's constructor."""
+    inner = Source(source.name, " " * start.column + source.text[start.index : end])
+    loader = _NodeLoader(inner.text)
+    loader.source = inner
+    try:
+        # A plain copy: what stands in one place and, through an alias, in another is not shared, and
+        # !!set and a list that contains itself are found out.
+        return to_plain(loader.get_single_data())
+    except yaml.YAMLError as error:
+        raise moved(YamlError(yaml_problem(inner, error)), start.line) from None
+    except NotPlainError as error:
+        raise moved(YamlError(inner.problem(str(error), 1, start.column + 1)), start.line) from None
+    except YamlError as error:
+        raise moved(error, start.line) from None
+    finally:
+        loader.dispose()
+
+
+def _bad_scalar(source: Source, scalar: Any, error: ValueError) -> Problem:
+    mark = scalar.start_mark
+    message = f"{scalar.value!r} looks like a date or a number, but {error}"
+    return source.problem(message, mark.line + 1, mark.column + 1, "put quotes around it if it is a text")
+
+
+def _twice(source: Source, key: Any, mark: Any) -> Problem:
+    message = f"the key {str(key)!r} is given twice in one mapping"
+    return source.problem(message, mark.line + 1, mark.column + 1)
