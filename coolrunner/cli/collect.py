@@ -1,0 +1,124 @@
+"""``coolrunner collect``: gather logs from many places into one, each experiment once."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from coolrunner.results.logs import Entry
+
+__all__ = ["DESCRIPTION", "HELP", "configure", "execute"]
+
+HELP = "gather logs from many places into one, each experiment once"
+
+DESCRIPTION = """\
+Gather the experiments of all logs in and under the paths into one new log. Two experiments
+are the same when their data is; the first one is kept. Files that are plainly something else
+(definitions, queue files, logs of failures, run directories) and hidden ones are skipped.
+Exit status: 0; 1 if a file is broken or no log (what is complete in it is kept).
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments of the command."""
+    parser.add_argument(
+        "path",
+        nargs="+",
+        help="starting directories for recursive log collecting, or single files; - reads the standard input",
+    )
+    parser.add_argument(
+        "--exclude",
+        nargs="*",
+        action="extend",
+        default=[],
+        metavar="WHAT",
+        help="skip directories or files: names, globs such as '*-old.yaml', or paths",
+    )
+    parser.add_argument(
+        "--dest",
+        default="yaml_collect",
+        metavar="DIR",
+        help="directory of the new .yaml file (default: %(default)s); - writes to the standard output",
+    )
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="print visited directories during recursive collecting, and name everything that is not read",
+    )
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Collect, and tell what was found.
+
+    Returns
+    -------
+    The exit status: 1 if anything is broken or foreign, else 0.
+    """
+    from coolrunner.results.collect import collect
+    from coolrunner.results.logs import read_logs
+    from coolrunner.results.output import NewFile, Stream
+    from coolrunner.results.sources import STDIN, Exclusion, Report, counted, find_logs
+    from coolrunner.results.yamllog import HEADER
+
+    to_stdout = arguments.dest == STDIN
+    console = sys.stderr if to_stdout else sys.stdout
+    report = Report()
+    exclude = Exclusion(arguments.exclude)
+    results = _ResultKeys()
+
+    def visit(directory: Path) -> None:
+        if arguments.verbose:
+            console.write(f"{directory}\n")
+
+    files = find_logs(arguments.path, report, exclude, visit)
+    with Stream(sys.stdout.buffer) if to_stdout else NewFile(arguments.dest, ".yaml") as output:
+        count = collect(map(results.look, read_logs(files, report)), output.write)
+        if not count and to_stdout:
+            output.write(HEADER)  # a log without experiments, for who reads the other end
+        path = output.finish()
+
+    for pattern in exclude.unused:
+        sys.stderr.write(f"--exclude {pattern}: nothing of this name was met\n")
+    sys.stderr.write("".join(f"{line}\n" for line in report.lines(everything=arguments.verbose)))
+    if not count:
+        console.write(f"no experiments were found in {' '.join(arguments.path)}\n")
+    else:
+        twice = report.documents - count
+        duplicates = f"; {counted(twice, 'duplicate')} removed" if twice else ""
+        found = f"{counted(count, 'experiment')} collected from {counted(report.files, 'file')}"
+        console.write(f"{found}{duplicates}\n")
+    if path:
+        command = f"{_filter_command(arguments.program)} {shlex.quote(path)} {results.suggestion()}--table"
+        console.write(f"{path}\nnext: {command}\n")
+    return report.status
+
+
+def _filter_command(program: str) -> str:
+    filter_program = program.replace("collect", "filter")
+    return f"python {filter_program}" if filter_program.endswith(".py") else filter_program
+
+
+class _ResultKeys:
+    """Finds a result that the next command may sort by: written in capitals, a number, not ours."""
+
+    _OURS = frozenset({"REP", "RND_IDX", "TIME_ELAPSED"})
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+
+    def look(self, entry: Entry) -> Entry:
+        if not self._names:
+            self._names = [
+                key
+                for key, value in entry.value.items()
+                if type(key) is str and key.isupper() and type(value) is float and key not in self._OURS
+            ]
+        return entry
+
+    def suggestion(self) -> str:
+        return f"--sort {shlex.quote(self._names[0])} --reverse " if self._names else ""

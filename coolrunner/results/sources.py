@@ -1,0 +1,284 @@
+"""Which files are meant: paths, directories and ``-`` to the log files in and under them.
+
+Directories are searched for ``.yaml`` and ``.yml`` files, names in order. Names with a leading dot are
+passed over, every real directory and file is read once (so symlink loops end), and what is plainly
+something else is skipped and counted: logs of failures and the insides of run directories here, by
+their names; definitions and queue files in `coolrunner.results.logs`, by their contents.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from coolrunner.errors import UsageError, nearest
+
+__all__ = [
+    "DEFINITION",
+    "FAILED",
+    "QUEUE",
+    "RUN",
+    "STDIN",
+    "Exclusion",
+    "LogFile",
+    "Report",
+    "check_paths",
+    "counted",
+    "find_logs",
+]
+
+STDIN = "-"
+DEFINITION, QUEUE, FAILED, RUN = "definition", "queue file", "log of failures", "run directory"
+_PLURALS = {FAILED: "logs of failures", RUN: "run directories"}
+_SHOWN = 20  # places named unless all are asked for
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """A file that may be a log.
+
+    Attributes
+    ----------
+    name
+        How it is shown: the path by which it was reached.
+    path
+        Where it is; None for the standard input.
+    """
+
+    name: str
+    path: Path | None
+
+
+@dataclass(slots=True)
+class Report:
+    """What was met while logs were found and read.
+
+    Attributes
+    ----------
+    documents, files
+        How many experiments were read, and how many files they came from.
+    skipped
+        The files that are plainly something else, by what they are.
+    broken
+        Documents and files that were left out because they cannot be read, as ``file:line: why``.
+    foreign
+        Files that are no logs at all, as ``file: why``.
+    """
+
+    documents: int = 0
+    files: int = 0
+    skipped: dict[str, dict[str, None]] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    @property
+    def status(self) -> int:
+        """The exit status that this comes to: 1 if anything could not be read."""
+        return 1 if self.broken or self.foreign else 0
+
+    def skip(self, kind: str, path: str) -> None:
+        """Count a file or directory that is something else; one that is met twice counts once."""
+        self.skipped.setdefault(kind, {})[path] = None
+
+    def lines(self, *, everything: bool = False) -> list[str]:
+        """Return what a person should know of what was not read, a line each.
+
+        Parameters
+        ----------
+        everything
+            Whether to name all places, and not only the first ones.
+        """
+        lines = []
+        if self.skipped:
+            parts = []
+            for kind, paths in sorted(self.skipped.items()):
+                count = len(paths)
+                names = f" ({', '.join(paths)})" if everything or count <= 3 else ""
+                parts.append(counted(count, kind) + names)
+            lines.append(f"skipped {', '.join(parts)}")
+        for places, title in (
+            (
+                self.broken,
+                f"broken: {counted(len(self.broken), 'place')}; what is before and behind them is kept",
+            ),
+            (self.foreign, f"foreign: {counted(len(self.foreign), 'file')} that hold no logs"),
+        ):
+            if not places:
+                continue
+            lines.append(title)
+            shown = places if everything else places[:_SHOWN]
+            lines += [f"  {place}" for place in shown]
+            if len(shown) < len(places):
+                lines.append(f"  and {len(places) - len(shown)} more (-v names all)")
+        return lines
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 file``, ``2,000 files``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {_PLURALS.get(noun, noun + 's')}"
+
+
+class Exclusion:
+    """The files and directories that a person does not want.
+
+    Parameters
+    ----------
+    patterns
+        Names, globs or paths: ``old``, ``*.bak.yaml``, ``data/old``. One without a slash is compared
+        with the last part of each path, one with a slash also with its last parts.
+
+    Attributes
+    ----------
+    unused
+        The patterns that no path has matched yet.
+    """
+
+    def __init__(self, patterns: Sequence[str] = ()) -> None:
+        self._patterns = [(text, Path(text).as_posix(), Path(text).absolute()) for text in patterns]
+        self.unused = dict.fromkeys(patterns)
+
+    def __call__(self, path: Path) -> bool:
+        """Tell whether `path` is not wanted."""
+        hit = False
+        for text, pattern, absolute in self._patterns:
+            if (
+                fnmatchcase(path.name, pattern)
+                or path.absolute() == absolute
+                or ("/" in pattern and fnmatchcase(f"/{path.as_posix()}", f"*/{pattern}"))
+            ):
+                self.unused.pop(text, None)
+                hit = True
+        return hit
+
+
+def check_paths(paths: Sequence[str]) -> None:
+    """Make sure that every path that was named is there.
+
+    Raises
+    ------
+    UsageError
+        Some are missing; it names each, with the nearest name beside it.
+    """
+    missing = []
+    for text in paths:
+        path = Path(text)
+        if text == STDIN or _is_there(path):
+            continue
+        try:
+            close = nearest(path.name, [other.name for other in path.parent.iterdir()])
+        except OSError:
+            close = ""
+        hint = f"; did you mean {path.parent / close}?" if close else ""
+        missing.append(f"{path}: there is no such file or directory{hint}")
+    if missing:
+        raise UsageError("\n".join(missing))
+
+
+def find_logs(
+    paths: Sequence[str],
+    report: Report,
+    exclude: Exclusion | None = None,
+    visit: Callable[[Path], object] = lambda _: None,
+) -> Iterator[LogFile]:
+    """Yield the files that may be logs: the paths in their order, what is in a directory by name.
+
+    Parameters
+    ----------
+    paths
+        Files (of any name), directories, and ``-`` for the standard input.
+    report
+        Takes note of what is skipped or cannot be read.
+    exclude
+        What is not wanted.
+    visit
+        Called with each directory that is searched.
+
+    Raises
+    ------
+    UsageError
+        A path is missing.
+    """
+    check_paths(paths)
+    exclude = exclude or Exclusion()
+    met: set[tuple[int, int]] = set()
+    for start in dict.fromkeys(paths):
+        if start == STDIN:
+            yield LogFile("standard input", None)
+            continue
+        waiting = [Path(start)]
+        named = True
+        while waiting:
+            path = waiting.pop()
+            if not exclude(path):
+                kind = _kind(path, report, met, named=named)
+                if kind == stat.S_IFDIR:
+                    waiting += _search(path, report, visit)
+                elif kind and not _skipped(path, report, named=named):
+                    yield LogFile(str(path), path)
+            named = False
+
+
+def _kind(path: Path, report: Report, met: set[tuple[int, int]], *, named: bool) -> int:
+    """Return the kind of file that is to be read or searched; 0 for what is not, or was already."""
+    is_log = named or path.suffix.lower() in (".yaml", ".yml")
+    try:
+        status = path.stat()
+    except OSError as error:
+        lost = isinstance(error, FileNotFoundError) and path.is_symlink()
+        reason = f"this link leads to {path.readlink()}, which does not exist" if lost else error.strerror
+        if is_log:
+            report.broken.append(f"{path}: cannot be read: {reason}")
+        return 0
+    kind = stat.S_IFMT(status.st_mode)
+    if kind != stat.S_IFDIR and not is_log:
+        return 0
+    if kind not in (stat.S_IFDIR, stat.S_IFREG):
+        return kind if named else 0  # a pipe is read only where it is asked for
+    identity = (status.st_dev, status.st_ino)
+    if identity in met:
+        return 0
+    met.add(identity)
+    return kind
+
+
+def _search(path: Path, report: Report, visit: Callable[[Path], object]) -> list[Path]:
+    """Return what is in a directory, last first, without hidden names; nothing of a run directory."""
+    if _is_run(path):
+        report.skip(RUN, str(path.resolve()))
+        return []
+    visit(path)
+    try:
+        inside = [item for item in path.iterdir() if not item.name.startswith(".")]
+    except OSError as error:
+        report.broken.append(f"{path}: cannot be searched: {error.strerror}")
+        return []
+    return sorted(inside, key=lambda item: item.name, reverse=True)
+
+
+def _skipped(path: Path, report: Report, *, named: bool) -> bool:
+    """Tell whether a file is plainly no log, by its name or its place."""
+    if path.name.lower().endswith((".failed.yaml", ".failed.yml")):
+        report.skip(FAILED, str(path))
+        return True
+    # An index of runs is made of links to the insides of run directories.
+    if (named or path.is_symlink()) and _is_run(path.resolve().parent):
+        report.skip(RUN, str(path.resolve().parent))
+        return True
+    return False
+
+
+def _is_run(folder: Path) -> bool:
+    return _is_there(folder / "params.yaml") and _is_there(folder / "status.yaml")
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # reading it will tell what is wrong
+    return True

@@ -1,0 +1,90 @@
+"""Experiments as a table for people: fitted to a terminal, or in full where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from coolrunner.results.formats import cell, columns_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["fitted_table", "plain_table"]
+
+_GAP = 2
+_WIDEST = 32  # of one column in a terminal; longer texts are folded
+
+
+def plain_table(rows: Sequence[dict[str, Any]], wanted: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the lines of a table in which nothing is cut off; numbers are flush right.
+
+    Parameters
+    ----------
+    rows
+        From `coolrunner.results.formats.flatten`.
+    wanted
+        Keys whose columns come first, in this order.
+    """
+    columns = columns_of(rows, wanted)
+    texts = [[_line(cell(row.get(column))) for column in columns] for row in rows]
+    numeric = [_is_numeric(row.get(column) for row in rows) for column in columns]
+    widths = [max([len(name), *(len(line[i]) for line in texts)]) for i, name in enumerate(columns)]
+    for line in [columns, *texts]:
+        parts = zip(line, widths, numeric, strict=True)
+        padded = [text.rjust(width) if right else text.ljust(width) for text, width, right in parts]
+        yield (" " * _GAP).join(padded).rstrip() + "\n"
+
+
+def fitted_table(
+    rows: Sequence[dict[str, Any]], width: int, wanted: Sequence[str] = ()
+) -> tuple[Table, list[str]]:
+    """Return a table that fits into a terminal, and the columns that did not.
+
+    Without `wanted`, the name and the columns in which the experiments differ come first, so that what
+    is left out is what they have in common.
+
+    Parameters
+    ----------
+    rows
+        From `coolrunner.results.formats.flatten`.
+    width
+        Columns of the terminal.
+    wanted
+        Keys whose columns come first, in this order.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    columns = columns_of(rows, wanted)
+    texts = {column: [_line(_short(row.get(column))) for row in rows] for column in columns}
+    if not wanted and len(rows) > 1:
+        columns.sort(key=lambda column: (column != "Name", len(set(texts[column])) == 1))
+    shown: list[str] = []
+    room = width
+    for column in columns:
+        room -= min(max(map(len, [column, *texts[column]])), _WIDEST) + _GAP
+        if room < 0 and shown:
+            break
+        shown.append(column)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for column in shown:
+        right = _is_numeric(row.get(column) for row in rows)
+        table.add_column(Text(column), justify="right" if right else "left", overflow="fold")
+    for number in range(len(rows)):
+        table.add_row(*(Text(texts[column][number]) for column in shown))
+    return table, columns[len(shown) :]
+
+
+def _is_numeric(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, (int, float, type(None))) for value in values)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else cell(value)
+
+
+def _line(text: str) -> str:
+    # Line breaks would tear a table, and what logs hold must not steer a terminal.
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else " " for sign in text)
