@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -99,8 +100,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _filter_command(program: str) -> str:
-    filter_program = program.replace("collect", "filter")
-    return f"python {filter_program}" if filter_program.endswith(".py") else filter_program
+    return re.sub(r"\bcollect(?=(?:\.py)?'?$)", "filter", program)
 
 
 class _ResultKeys:

@@ -122,7 +122,7 @@ class Summary:
         return steps
 
     def _sibling(self, command: str) -> str:
-        return re.sub(r"\brun(?=(?:\.py)?$)", command, self._program)
+        return re.sub(r"\brun(?=(?:\.py)?'?$)", command, self._program)
 
 
 def _sort_expression(key: str) -> str:

@@ -55,9 +55,10 @@ def read_documents(source: Source) -> Iterator[Document]:
         get_event()  # stream start
         while True:
             event = get_event()
-            if type(event) is StreamEndEvent:
+            kind = type(event)
+            if kind is StreamEndEvent:
                 return
-            if type(event) is not DocumentStartEvent:
+            if kind is not DocumentStartEvent:
                 continue
             start = event.start_mark
             first = get_event()
@@ -66,8 +67,9 @@ def read_documents(source: Source) -> Iterator[Document]:
                 value = builder.build(first)
                 get_event()  # document end
             except _NeedsNodes:
-                while type(event) is not DocumentEndEvent:
+                while kind is not DocumentEndEvent:
                     event = get_event()
+                    kind = type(event)
                 value = _from_nodes(source, mark, event.start_mark.index)
             line = mark.line if value is not None else start.line
             yield Document(value, line + 1, mark.index)

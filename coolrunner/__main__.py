@@ -1,0 +1,7 @@
+"""``python -m coolrunner`` is the console command ``coolrunner``."""
+
+import sys
+
+from coolrunner.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,251 @@
+"""``run``: run the experiments of a definition."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from coolrunner.definition.plan import Plan, Planned
+    from coolrunner.definition.settings import Settings
+    from coolrunner.events import Announcer, Listener
+    from coolrunner.execution.base import Backend
+    from coolrunner.execution.pinning import PinBoard
+
+__all__ = ["HELP", "configure", "execute", "parse"]
+
+HELP = "run the experiments of a definition"
+EPILOG = """\
++Key=value sets a default (+optimizer.lr=1e-3 a nested one), ++Key=value sets it in every experiment;
+values are YAML. Whatever else is given belongs to the Modules, which see it in sys.argv.
+
+exit status: 0 all done, 1 some experiments failed, 2 the call or the definition is wrong,
+130 interrupted"""
+
+_PICK = re.compile(r"[\d,\s-]+\Z")
+_LONG_WITH_ONE_DASH = re.compile(r"-(?![hqv]+\Z)[A-Za-z].")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    add = parser.add_argument
+    add("--exp", metavar="FILE", default="experiment.yaml", help="the definition (default: %(default)s)")
+    add(
+        "--pick",
+        "--cherrypick-experiments",
+        dest="pick",
+        nargs="+",
+        default=[],
+        metavar="PICK",
+        help="run only these experiments: 0,1,3 or 2-5 (--dry shows the numbers)",
+    )
+    add("--dry", action="store_true", help="show the plan and run nothing; with -v where each value is from")
+    add("--inline", action="store_true", help="run in this process, for a debugger or for speed")
+    add("--fail-fast", action="store_true", help="end the study with the first failure")
+    add("--max-failures", type=_count, metavar="N", help="end the study after N failures")
+    add("--no-code", action="store_true", help="refuse a definition that holds expressions")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("-q", "--quiet", action="store_true", help="say nothing but what goes wrong")
+    how.add_argument("--json", action="store_true", help="print one JSON object an event")
+    add("-v", "--verbose", action="store_true", help="say more; errors with their traceback")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 was expected, not {text!r}")
+    return int(text)
+
+
+def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the arguments: ours, the overrides, and those that belong to the Modules.
+
+    Raises
+    ------
+    UsageError
+        A path stands alone, as if it were the definition.
+    """
+    overrides = [text for text in arguments if _is_override(text)]
+    others = [text for text in arguments if not _is_override(text)]
+    # argparse would take "-vocab" for our -v with something behind it; with dashes enough it is not ours.
+    options, foreign = parser.parse_known_args(
+        [f"--{text}" if _LONG_WITH_ONE_DASH.match(text) else text for text in others]
+    )
+    foreign = [text.removeprefix("--") if text.startswith("---") else text for text in foreign]
+    foreign += [text for text in options.pick if not _PICK.match(text)]
+    options.pick = [text for text in options.pick if _PICK.match(text)]
+    options.overrides = overrides
+    options.argv = [sys.argv[0], *others]
+    options.foreign = foreign
+    _check_foreign(foreign, others, [name for action in parser._actions for name in action.option_strings])
+    return options
+
+
+def _is_override(text: str) -> bool:
+    return re.match(r"\+\+?[A-Za-z_]", text) is not None
+
+
+def _check_foreign(foreign: Sequence[str], others: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse what was probably meant for us, or warn of it."""
+    from coolrunner.errors import UsageError
+
+    for text in foreign:
+        name = text.partition("=")[0]
+        if name in ("--queue", "--queue-file"):
+            raise UsageError(f"{name} is not supported yet: the queue is kept in memory")
+        if name.startswith("-"):
+            _warn_of_near_miss(name, known)
+        elif _is_stray(text, others, known):
+            raise UsageError(f"the path {text} stands alone; for the definition write --exp {text}")
+
+
+def _warn_of_near_miss(name: str, known: Sequence[str]) -> None:
+    import difflib
+
+    # One letter may be anything; -exp is --exp with a dash too few.
+    full = name if name.startswith("--") else f"-{name}"
+    close = difflib.get_close_matches(full, known, n=1, cutoff=0.8) if len(full) > 3 else []
+    if close:
+        hint = f"did you mean {close[0]}?"
+        sys.stderr.write(f"warning: {name} is no option of ours and goes to the Module; {hint}\n")
+
+
+def _is_stray(text: str, others: Sequence[str], known: Sequence[str]) -> bool:
+    """Whether a path is likely to be a definition that lacks its ``--exp``."""
+    foreign = [i for i, other in enumerate(others) if other.startswith("-") and other not in known]
+    place = others.index(text)
+    if text.endswith((".yaml", ".yml")):
+        return place - 1 not in foreign  # else it may be that option's value
+    return Path(text).exists() and not any(i < place for i in foreign)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the study and return the exit status."""
+    from coolrunner.definition.plan import read_plan
+    from coolrunner.events import Announcer
+    from coolrunner.execution.pinning import PinBoard
+    from coolrunner.queue.memory import MemoryQueue
+    from coolrunner.runner import RunOptions, Study
+
+    directory = os.getcwd()  # noqa: PTH109 - as a string, for sys.path
+    sys.path[:] = [directory, *(entry for entry in sys.path if entry not in (directory, ""))]
+    plan = read_plan(options.exp, options.overrides, pick=options.pick, code=not options.no_code)
+    if options.dry:
+        _show_plan(plan, options.verbose)
+        return 0
+    settings = plan.settings
+    inline = options.inline or settings.executor == "inline" or not hasattr(os, "fork")
+    mode, stream = _console_mode(options, inline)
+    announcer = Announcer()
+    for listener in _listeners(plan, options, mode, stream, announcer):
+        announcer.add(listener)
+    board = PinBoard(time.time_ns())
+    backend = _backend(settings, board, directory, inline=inline, capture=mode in ("live", "json"))
+    queue: MemoryQueue[Planned] = MemoryQueue()
+    limit = 1 if options.fail_fast or settings.fail_fast else options.max_failures or settings.max_failures
+    study = Study(plan, queue, backend, announcer, RunOptions(options.argv, limit))
+    try:
+        return study.run().status
+    finally:
+        backend.close()
+        announcer.close()
+
+
+def _backend(settings: Settings, board: PinBoard, directory: str, *, inline: bool, capture: bool) -> Backend:
+    if inline:
+        from coolrunner.execution import pinning
+        from coolrunner.execution.inline import InlineBackend
+
+        pinning.install(directory)
+        return InlineBackend(board, settings.grace)
+    from coolrunner.execution.local import LocalBackend
+
+    return LocalBackend(board, directory, capture=capture, warm=settings.warm, grace=settings.grace)
+
+
+def _console_mode(options: argparse.Namespace, inline: bool) -> tuple[str, TextIO]:
+    from coolrunner.reporting.console import resolve_mode
+
+    asked = "json" if options.json else "quiet" if options.quiet else "auto"
+    mode = resolve_mode(asked, inline=inline)
+    if mode == "json" and inline:
+        # What Modules print in this process must not come between the objects.
+        stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)
+        return mode, stream
+    return mode, sys.stdout
+
+
+def _listeners(
+    plan: Plan, options: argparse.Namespace, mode: str, stdout: TextIO, announcer: Announcer
+) -> list[Listener]:
+    from coolrunner.events import Notice
+    from coolrunner.reporting.console import console_listener
+
+    program = options.program
+    rerun = f"{program} {shlex.join(_without_pick(options))}"
+    listeners: list[Listener] = [console_listener(mode, program=program, rerun=rerun, stdout=stdout)]
+    slack = plan.settings.slack
+    if slack is not None:
+        from coolrunner.reporting.slack import SlackListener
+
+        count = sum(planned.runs for planned in plan.chosen)
+        listeners.append(
+            SlackListener(
+                slack.channel,
+                _message(plan, slack.message) if slack.message else None,
+                os.environ.get("SLACK_BOT_TOKEN"),
+                warn=lambda text: announcer.emit(Notice(text)),
+                opening=f"{plan.study}: {count} experiment{'' if count == 1 else 's'}",
+                base_url=os.environ.get("SLACK_API_URL"),
+            )
+        )
+    return listeners
+
+
+def _without_pick(options: argparse.Namespace) -> list[str]:
+    """Return the arguments that make this study again, for the command that runs a part of it."""
+    given = ["--exp", options.exp, *options.overrides]
+    return [*given, *options.foreign]
+
+
+def _message(plan: Plan, text: str) -> Any:
+    from coolrunner.definition.expressions import compile_expression
+    from coolrunner.experiment import Experiment, freeze
+
+    expression = compile_expression(text)
+    imports = plan.settings.imports
+
+    def message(record: Mapping[str, Any]) -> Any:
+        names = {name: imports.get(name) for name in expression.names if name in imports}
+        exp = Experiment({key: freeze(value) for key, value in record.items()})
+        return expression.evaluate({**names, "exp": exp})
+
+    return message
+
+
+def _show_plan(plan: Plan, verbose: bool) -> None:
+    from coolrunner.definition.differing import differing_keys, pick_keys
+    from coolrunner.reporting.plan import PlanRow, print_plan
+
+    chosen = plan.chosen
+    differing = differing_keys([planned.experiment.inputs for planned in chosen if planned.runs])
+    rows = [
+        PlanRow(
+            planned.index,
+            planned.name,
+            planned.runs,
+            pick_keys(planned.experiment.inputs, differing),
+            [(key, repr(value), origin) for key, value, origin in plan.origins(planned)] if verbose else (),
+        )
+        for planned in chosen
+    ]
+    print_plan(rows, verbose=verbose, width=None, file=sys.stdout)
+    for warning in plan.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
