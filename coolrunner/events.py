@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 __all__ = [
@@ -264,13 +265,16 @@ class Announcer:
     def emit(self, event: Event) -> None:
         """Tell every listener."""
         for listener in tuple(self._listeners):
-            self._guarded(listener, lambda listener=listener: listener.handle(event))  # type: ignore[misc]
+            if listener in self._listeners:  # it may have failed at a notice in between
+                self._guarded(listener, partial(listener.handle, event))
 
     def close(self) -> None:
-        """Close every listener."""
-        for listener in tuple(self._listeners):
-            self._guarded(listener, listener.close)
-        self._listeners.clear()
+        """Close every listener, the first one last: it hears what the others still have to say."""
+        for listener in reversed(tuple(self._listeners)):
+            if listener in self._listeners:
+                self._guarded(listener, listener.close)
+            if listener in self._listeners:
+                self._listeners.remove(listener)
 
     def _guarded(self, listener: Listener, call: Callable[[], None]) -> None:
         try:

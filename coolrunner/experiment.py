@@ -164,10 +164,9 @@ class Experiment:
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of `key`, or `default` where there is no such key."""
-        try:
-            return self[key]
-        except KeyError:
+        if key not in self:  # a KeyError would look for the nearest name, for nobody to read
             return default
+        return self[key]
 
     def __contains__(self, key: object) -> bool:
         self._read.add(key)

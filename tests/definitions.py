@@ -1,4 +1,4 @@
-"""Definitions written on the spot, for the tests of what they mean and of what is said when they are wrong."""
+"""Definitions written on the spot, for the tests of what they mean and of what is wrong with them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ ADDED = ("Module", "YamlLog", "REP", "RND_IDX")
 
 
 def read(
-    text: str | bytes, *overrides: str, module: str | None = MODULE, pick: Sequence[str] = (), code: bool = True
+    text: str | bytes,
+    *overrides: str,
+    module: str | None = MODULE,
+    pick: Sequence[str] = (),
+    code: bool = True,
 ) -> Plan:
     """Return the plan of a definition; `module` is the Module of experiments that name none."""
     if module is not None and (isinstance(text, bytes) or "Module:" not in text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
@@ -34,6 +36,14 @@ def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE) ->
             raise AssertionError(f"in vain waited for: {what}")
         time.sleep(0.02)
     return value
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs: it is there, and no more than a name that waits to be taken off the list."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except OSError:
+        return False
 
 
 @dataclass
@@ -71,6 +81,7 @@ class Project:
     path: Path
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     python: str = sys.executable
+    _started: list[subprocess.Popen[Any]] = field(default_factory=list)
 
     def write(self, name: str, text: str) -> Path:
         """Write a file, making its directory."""
@@ -132,18 +143,29 @@ class Project:
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or entry.name == str(os.getpid()):
                 continue
-            try:
-                state = (entry / "stat").read_bytes().rpartition(b")")[2].split()[0]
-                if state not in (b"Z", b"X") and needle in (entry / "environ").read_bytes().split(b"\0"):
+            with suppress(OSError):
+                if needle in (entry / "environ").read_bytes().split(b"\0") and runs(int(entry.name)):
                     found.append(int(entry.name))
-            except OSError:
-                continue
         return found
 
     def wait_for(self, name: str) -> str:
         """Wait until a Module has written a file and a line in it; return its text."""
         path = self.path / name
         return str(until(lambda: path.exists() and path.read_text().strip(), name))
+
+    def open(self, command: list[str], **options: Any) -> subprocess.Popen[Any]:
+        """Start a command, as the leader of a session of its own."""
+        process = subprocess.Popen(command, cwd=self.path, start_new_session=True, **options)
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for process in self._started:
+            process.wait(DEADLINE)
 
     def check_nothing_runs(self) -> None:
         """See that no process of the study is left."""
@@ -155,15 +177,13 @@ class Started:
 
     def __init__(self, project: Project, command: list[str], environment: dict[str, str]) -> None:
         self._project = project
-        self.process = subprocess.Popen(
+        self.process = project.open(
             command,
-            cwd=project.path,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            start_new_session=True,
         )
         self._lines: list[str] = []
         self._errors: list[str] = []
@@ -185,7 +205,7 @@ class Started:
         """The events so far."""
         return [json.loads(line) for line in list(self._lines)]
 
-    def wait_for(self, name: str, **fields: Any) -> dict[str, Any]:
+    def wait_for(self, name: str, /, **fields: Any) -> dict[str, Any]:
         """Wait for an event with these fields."""
 
         def found() -> dict[str, Any] | None:
@@ -229,26 +249,24 @@ class Terminal:
 
     def __init__(self, project: Project, command: list[str]) -> None:
         self._ours, theirs = pty.openpty()
-        self.process = subprocess.Popen(
+        self.process = project.open(
             [sys.executable, "-c", _IN_TERMINAL, *command],
-            cwd=project.path,
             env=project.environment(TERM="xterm"),
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            start_new_session=True,
         )
         os.close(theirs)
         self._shown = bytearray()
+        self._closing = threading.Event()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
     def _read(self) -> None:
-        try:
-            while data := os.read(self._ours, 1 << 16):
-                self._shown += data
-        except OSError:
-            pass  # what a terminal says when nobody has it open any more
+        with suppress(OSError):  # what a terminal says when nobody has it open any more
+            while not self._closing.is_set():
+                if select.select([self._ours], [], [], 0.05)[0]:
+                    self._shown += os.read(self._ours, 1 << 16)
 
     @property
     def shown(self) -> str:
@@ -260,8 +278,11 @@ class Terminal:
         os.write(self._ours, text.encode())
 
     def hang_up(self) -> None:
-        """Close the window: whoever is in its foreground gets SIGHUP."""
-        os.kill(self.process.pid, signal.SIGHUP)
+        """Close the window: whoever is in its foreground gets SIGHUP, and can write to it no more."""
+        self._closing.set()
+        self._reader.join(DEADLINE)
+        os.close(self._ours)
+        self._ours = -1
 
     def finish(self) -> int:
         """Wait for the end of the command; return its exit status."""
@@ -271,5 +292,6 @@ class Terminal:
             self.process.kill()
             raise AssertionError(f"the study does not end: {self.shown}") from None
         finally:
-            self._reader.join(DEADLINE)
-            os.close(self._ours)
+            if self._ours >= 0:
+                self._reader.join(DEADLINE)
+                os.close(self._ours)

@@ -121,4 +121,8 @@ class _ResultKeys:
         return entry
 
     def suggestion(self) -> str:
-        return f"--sort {shlex.quote(self._names[0])} --reverse " if self._names else ""
+        from coolrunner.reporting.ranking import lower_is_better, main_result
+
+        name = main_result(self._names)
+        order = "" if lower_is_better(name) else "--reverse "
+        return f"--sort {shlex.quote(name)} {order}" if name else ""

@@ -6,10 +6,11 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from coolrunner.results.filter import Selection
+    from coolrunner.results.filter import Expression, Selection
     from coolrunner.results.formats import KeyChoice
     from coolrunner.results.sources import Report
 
@@ -87,7 +88,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="EXPRESSION",
-        help="sort by this value, missing ones last; several are applied in the order given, each stable",
+        help="sort by this value, missing ones last; several are applied in the order given, each stable "
+        "(--sort=-ACC where it begins with a minus)",
     )
     parser.add_argument("--reverse", action="store_true", help="reverse sorting order (of every --sort)")
     parser.add_argument(
@@ -155,7 +157,8 @@ def execute(arguments: argparse.Namespace) -> int:
     )
     path = ""
     if arguments.table:
-        _print_table(selection.kept, keep)
+        # The last sort decides first.
+        _print_table(selection.kept, keep, _keys_of([*reversed(sorts), *filters]))
     elif selection.kept or to_stdout:
         with output:
             for text in form.render(selection.kept):
@@ -169,7 +172,13 @@ def execute(arguments: argparse.Namespace) -> int:
     return report.status
 
 
-def _print_table(rows: Sequence[dict[str, Any]], keep: KeyChoice) -> None:
+def _keys_of(expressions: Sequence[Expression]) -> list[str]:
+    """Return the keys that expressions look at, without the places in lists."""
+    paths = [path for expression in expressions for path in sorted(expression.paths, key=str)]
+    return list(dict.fromkeys(".".join(takewhile(lambda step: type(step) is str, path)) for path in paths))
+
+
+def _print_table(rows: Sequence[dict[str, Any]], keep: KeyChoice, looked_at: Sequence[str]) -> None:
     from coolrunner.results.table import fitted_table, plain_table
 
     if not rows:
@@ -180,7 +189,7 @@ def _print_table(rows: Sequence[dict[str, Any]], keep: KeyChoice) -> None:
     from rich.console import Console
 
     console = Console()
-    table, left_out = fitted_table(rows, console.width, keep.names)
+    table, left_out = fitted_table(rows, console.width, keep.names, looked_at)
     console.print(table)
     if left_out:
         console.print(

@@ -43,9 +43,12 @@ def execute(arguments: argparse.Namespace) -> int:
     Raises
     ------
     UsageError
-        A file of the study is there already, or cannot be written; nothing is overwritten.
+        The directory is a file, or a file of the study is there already or cannot be written; nothing is
+        overwritten.
     """
     directory: Path = arguments.directory
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{directory} is a file; init takes the name of a directory")
     files = {source.name: source.read_text("utf-8") for source in _template_files()}
     there = [name for name in files if (directory / name).exists()]
     if there:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -38,15 +39,25 @@ def main(argv: Sequence[str] | None = None, *, script: str | None = None) -> int
         options = parse(parser, rest) if parse else parser.parse_args(rest)
         options.program = _spelling(arguments[0], script)
         status = command.execute(options)
-        sys.stdout.flush()
+        if not sys.stdout.closed:  # by a Module, in this process
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Whoever read the output has seen enough (| head); a flush on the way out must not fail too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
-        return _show(error, verbose)
+        if not isinstance(error, OSError) or not _output_is_gone():
+            return _show(error, verbose)
+        # A flush on the way out must not fail too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status
+
+
+def _output_is_gone() -> bool:
+    """Whether who read the output has seen enough (``| head``), or the terminal is gone."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return error.errno in (errno.EPIPE, errno.EIO)
+    return False
 
 
 def _spelling(command: str, script: str | None) -> str:
@@ -57,7 +68,12 @@ def _spelling(command: str, script: str | None) -> str:
     import shutil
 
     python = "python" if shutil.which("python") else "python3"
-    return f"{python} {shlex.quote(sys.argv[0] if sys.argv[0].endswith(script) else script)}"
+    called = sys.argv[0]
+    try:
+        here = not called.endswith(script) or os.path.samefile(script, called)  # noqa: PTH121 - cheap
+    except OSError:
+        here = False
+    return f"{python} {script if here else shlex.quote(called)}"
 
 
 def _show(error: Exception, verbose: bool) -> int:

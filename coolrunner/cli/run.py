@@ -29,7 +29,7 @@ values are YAML. Whatever else is given belongs to the Modules, which see it in 
 exit status: 0 all done, 1 some experiments failed, 2 the call or the definition is wrong,
 130 interrupted"""
 
-_PICK = re.compile(r"[\d,\s-]+\Z")
+_NUMBERS = re.compile(r"[\d,-]")
 _LONG_WITH_ONE_DASH = re.compile(r"-(?![hqv]+\Z)[A-Za-z].")
 
 
@@ -78,8 +78,10 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse
         [f"--{text}" if _LONG_WITH_ONE_DASH.match(text) else text for text in others]
     )
     foreign = [text.removeprefix("--") if text.startswith("---") else text for text in foreign]
-    foreign += [text for text in options.pick if not _PICK.match(text)]
-    options.pick = [text for text in options.pick if _PICK.match(text)]
+    # What follows the numbers, and is none, was not meant for --pick.
+    numbers = options.pick[:1] + [text for text in options.pick[1:] if _NUMBERS.match(text)]
+    foreign += [text for text in options.pick[1:] if not _NUMBERS.match(text)]
+    options.pick = numbers
     options.overrides = overrides
     options.argv = [sys.argv[0], *others]
     options.foreign = foreign
@@ -159,11 +161,9 @@ def execute(options: argparse.Namespace) -> int:
 
 def _backend(settings: Settings, board: PinBoard, directory: str, *, inline: bool, capture: bool) -> Backend:
     if inline:
-        from coolrunner.execution import pinning
         from coolrunner.execution.inline import InlineBackend
 
-        pinning.install(directory)
-        return InlineBackend(board, settings.grace)
+        return InlineBackend(board, directory, grace=settings.grace)
     from coolrunner.execution.local import LocalBackend
 
     return LocalBackend(board, directory, capture=capture, warm=settings.warm, grace=settings.grace)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
@@ -18,7 +18,7 @@ from typing import Any, TypeGuard
 
 from coolrunner.events import ExperimentFinished
 
-__all__ = ["Group", "Measure", "Ranking", "is_seed", "lower_is_better", "words_of"]
+__all__ = ["Group", "Measure", "Ranking", "is_seed", "lower_is_better", "main_result", "words_of"]
 
 TOP = 20
 GROUP_LIMIT = 10_000
@@ -55,6 +55,15 @@ _BOOKKEEPING = frozenset(
 def lower_is_better(name: str) -> bool:
     """Return whether a result of this name is the better the smaller it is."""
     return not _LOWER.isdisjoint(words_of(name))
+
+
+def main_result(names: Iterable[str]) -> str:
+    """Return the one of some numeric results that ranks; an empty string where there is none.
+
+    One of quality wins over one of cost, one of a test over one of training, a well-known name over
+    others, and then the first.
+    """
+    return min(names, key=_preference, default="")
 
 
 @lru_cache(maxsize=4096)
@@ -194,14 +203,12 @@ class Ranking:
     def key(self) -> str:
         """Return the name of the result that ranks, or an empty string where none is numeric.
 
-        Of the results that at least half of the experiments wrote (or else of those that most wrote),
-        one of quality wins over one of cost, one of a test over one of training, a well-known name over
-        others, and then the one written first.
+        It is the `main_result` of those that at least half of the experiments wrote, or else of those
+        that most wrote.
         """
         most = max((board.written for board in self._boards.values()), default=0)
         enough = min(most, (self.count + 1) // 2)
-        names = [name for name, board in self._boards.items() if board.written >= enough]
-        return min(names, key=_preference, default="")
+        return main_result(name for name, board in self._boards.items() if board.written >= enough)
 
     def rows(self) -> list[ExperimentFinished]:
         """Return the best experiments, or the first ones where nothing ranks."""

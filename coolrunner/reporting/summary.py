@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, TextIO
 
 from coolrunner.events import Event, ExperimentFailed, ExperimentFinished, StudyFinished
 from coolrunner.reporting.lines import headline, scalars_of
 from coolrunner.reporting.ranking import Group, Ranking, is_seed, lower_is_better
-from coolrunner.reporting.streams import Paint, write_text
+from coolrunner.reporting.streams import Paint, width_for, write_text
 from coolrunner.reporting.tables import Column, is_numeric, write_table
 from coolrunner.reporting.text import (
     brief,
@@ -22,6 +23,7 @@ from coolrunner.reporting.text import (
     ranges,
     short_keys,
     spread,
+    width_of,
 )
 
 __all__ = ["Summary"]
@@ -31,6 +33,7 @@ _SHOWN_RESULTS = 6
 _SHOWN_DIFFERING = 8
 _SHOWN_LOGS = 3
 _CELL = 24
+_LINE = 120  # where there is no terminal
 
 
 class Summary:
@@ -62,7 +65,7 @@ class Summary:
         if self._ranking.count:
             self._write_results(file, paint)
         if self._failures:
-            write_text(file, self._failed_text(event.failed, paint))
+            write_text(file, self._failed_text(event.failed, width_for(file) or _LINE, paint))
         write_text(file, f"\n{paint(headline(event), 'green' if event.status == 0 else 'yellow')}\n")
         steps = self.next_steps(event)
         if steps:
@@ -92,11 +95,12 @@ class Summary:
             text = "; ".join(notes)
             write_text(file, f"{paint(f'… {text}', 'dim')}\n")
 
-    def _failed_text(self, count: int, paint: Paint) -> str:
-        lines = [
-            f"  {failure.index}  {cut(one_line(failure.name), _CELL)}  {cut(one_line(failure.error), 100)}"
-            for failure in self._failures
-        ]
+    def _failed_text(self, count: int, width: int, paint: Paint) -> str:
+        lines = []
+        for failure in self._failures:
+            line = f"  {failure.index}  {cut(one_line(failure.name), _CELL)}  {one_line(failure.error)}"
+            begin = line[:width]
+            lines.append(cut(line, width - (width_of(begin) - len(begin))))  # some characters are wide
         if count > len(lines):
             lines.append(f"  … {count - len(lines)} more")
         return "\n" + "\n".join([paint("Failed (index, Name, error)", "bold"), *lines]) + "\n"
@@ -113,7 +117,7 @@ class Summary:
                 else ""
             )
             steps.append(f"{self._sibling('filter')} {' '.join(logs)}{sort} --table")
-            steps.append(f"{self._sibling('collect')} . --dest collected")
+            steps.append(f"{self._sibling('collect')} {' '.join(_directories(event.logs))} --dest collected")
         if event.failed_logs:
             steps.append(f"less {shlex.quote(event.failed_logs[0])}")
         if event.unfinished:
@@ -123,6 +127,12 @@ class Summary:
 
     def _sibling(self, command: str) -> str:
         return re.sub(r"\brun(?=(?:\.py)?'?$)", command, self._program)
+
+
+def _directories(logs: Sequence[str]) -> list[str]:
+    """Return where logs are, as far as they can be named in a command."""
+    found = dict.fromkeys(shlex.quote(str(PurePath(log).parent)) for log in logs)
+    return list(found) if len(found) <= _SHOWN_LOGS else ["."]
 
 
 def _sort_expression(key: str) -> str:

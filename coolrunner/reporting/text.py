@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
 ]
 
 _CONTROL = dict.fromkeys((*range(32), *range(127, 160)), " ")
+_OUR_FRAMES = (f'  File "{Path(__file__).parents[1]}{os.sep}', '  File "<expression>"')
 _DOTTED = re.compile(r"solve\s+(?:\w+\.)*(\w+)\s*")
 
 
@@ -165,12 +168,29 @@ def cut(text: str, limit: int) -> str:
 
 
 def tail_of(traceback: str, lines: int) -> list[str]:
-    """Return the last lines of a traceback without its closing error, which is shown elsewhere."""
+    """Return the last lines of a traceback without what does not help to find the mistake.
+
+    That is its closing error, which is shown elsewhere, and the frames of Coolrunner.
+    """
     every = traceback.rstrip().splitlines()
     while every and every[-1][:1] not in ("", " "):
         every.pop()
+    every = _without_ours(every)
     shown = every[-lines:]
     return [*(["  …"] if len(every) > len(shown) else []), *shown]
+
+
+def _without_ours(lines: Iterable[str]) -> list[str]:
+    kept: list[str] = []
+    ours = False
+    for line in lines:
+        if line.startswith("  File "):
+            ours = line.startswith(_OUR_FRAMES)
+        elif not line.startswith("    "):
+            ours = False
+        if not ours:
+            kept.append(line)
+    return kept if any(line.startswith("  File ") for line in kept) else []
 
 
 def width_of(text: str) -> int:

@@ -93,6 +93,7 @@ class KeyWatch:
     wanted: Iterable[KeyPath]
     _shapes: set[tuple[Any, ...]] = field(default_factory=set)
     _names: dict[str, None] = field(default_factory=dict)
+    _texts: set[str] = field(default_factory=set)  # of the wanted, those that are values
 
     def __post_init__(self) -> None:
         self.wanted = set(self.wanted)
@@ -102,6 +103,9 @@ class KeyWatch:
         if not self.wanted:
             return
         self.wanted = {path for path in self.wanted if not _has(experiment, path)}
+        for path in self.wanted:  # a text without its quotes looks like a key
+            if len(path) == 1 and path[0] in experiment.values():
+                self._texts.add(path[0])
         shape = tuple(experiment)
         if self.wanted and shape not in self._shapes:
             self._shapes.add(shape)
@@ -112,7 +116,7 @@ class KeyWatch:
         lines = []
         for path in sorted(self.wanted, key=str) if self._shapes else ():
             name = ".".join(map(str, path))
-            close = nearest(name, self._names)
+            close = f"the text '{name}'" if name in self._texts else nearest(name, self._names)
             lines.append(f"no experiment has {name}" + (f"; did you mean {close}?" if close else ""))
         return lines
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from coolrunner.definition.names import RUNNER_KEYS
 from coolrunner.errors import YamlError
 from coolrunner.results.sources import DEFINITION, QUEUE, LogFile, Report
 from coolrunner.yamlio import RawDocument, dump, read_text, split_documents
@@ -124,7 +125,7 @@ def _read_stream(text: str, file: LogFile, report: Report) -> Iterator[Entry]:
             report.broken.append(f"{file.name}:{line}: {error.problem.message}")
             continue
         if type(value) is dict:
-            if number == 1 and "Global" in value:
+            if number == 1 and _begins_definition(value, ours):
                 report.skip(DEFINITION, file.name)
                 return
             found += 1
@@ -137,6 +138,11 @@ def _read_stream(text: str, file: LogFile, report: Report) -> Iterator[Entry]:
         report.broken += [f"{file.name}:{line}: {kind}, not a mapping" for line, kind in others]
     elif others:
         report.foreign.append(f"{file.name}: no log: it holds {others[0][1]}, not mappings")
+
+
+def _begins_definition(first: dict[Any, Any], ours: bool) -> bool:
+    """Whether a document is the default config of a definition; only what has a ``Name`` is ever logged."""
+    return "Global" in first or not (ours or "Name" in first or first.keys().isdisjoint(RUNNER_KEYS))
 
 
 def document_text(entry: Entry) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from coolrunner.definition.names import GIVEN_NAMES
 from coolrunner.results.formats import cell, columns_of
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ __all__ = ["fitted_table", "plain_table"]
 
 _GAP = 2
 _WIDEST = 32  # of one column in a terminal; longer texts are folded
+_BOOKKEEPING = {*GIVEN_NAMES, "RND_IDX", "Repeat", "YamlLog"}
+_OBJECT = re.compile(r"solve\s+(?:\w+\.)+(\w+)\s*")
 
 
 def plain_table(rows: Sequence[dict[str, Any]], wanted: Sequence[str] = ()) -> Iterator[str]:
@@ -37,12 +41,13 @@ def plain_table(rows: Sequence[dict[str, Any]], wanted: Sequence[str] = ()) -> I
 
 
 def fitted_table(
-    rows: Sequence[dict[str, Any]], width: int, wanted: Sequence[str] = ()
+    rows: Sequence[dict[str, Any]], width: int, wanted: Sequence[str] = (), looked_at: Sequence[str] = ()
 ) -> tuple[Table, list[str]]:
     """Return a table that fits into a terminal, and the columns that did not.
 
-    Without `wanted`, the name and the columns in which the experiments differ come first, so that what
-    is left out is what they have in common.
+    Without `wanted`, the name comes first, then what was `looked_at`, then the columns in which the
+    experiments differ, so that what is left out is what they have in common. An importable object
+    (``solve torch.optim.Adam``) is named by its last part.
 
     Parameters
     ----------
@@ -52,6 +57,8 @@ def fitted_table(
         Columns of the terminal.
     wanted
         Keys whose columns come first, in this order.
+    looked_at
+        Keys by which the experiments were chosen and sorted: a person wants to see those.
     """
     from rich import box
     from rich.table import Table
@@ -59,8 +66,10 @@ def fitted_table(
 
     columns = columns_of(rows, wanted)
     texts = {column: [_line(_short(row.get(column))) for row in rows] for column in columns}
-    if not wanted and len(rows) > 1:
-        columns.sort(key=lambda column: (column != "Name", len(set(texts[column])) == 1))
+    if not wanted:
+        leading = ["Name", *looked_at]
+        alike = {column for column in columns if len(rows) > 1 and len(set(texts[column])) == 1}
+        columns.sort(key=lambda column: (_place(column, leading), column in alike, column in _BOOKKEEPING))
     shown: list[str] = []
     room = width
     for column in columns:
@@ -70,11 +79,17 @@ def fitted_table(
         shown.append(column)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for column in shown:
-        right = _is_numeric(row.get(column) for row in rows)
-        table.add_column(Text(column), justify="right" if right else "left", overflow="fold")
+        side: Literal["left", "right"] = "right" if _is_numeric(row.get(column) for row in rows) else "left"
+        table.add_column(Text(column), justify=side, overflow="fold", max_width=_WIDEST)
     for number in range(len(rows)):
         table.add_row(*(Text(texts[column][number]) for column in shown))
     return table, columns[len(shown) :]
+
+
+def _place(column: str, leading: Sequence[str]) -> int:
+    """Return which of the `leading` keys a column belongs to; how many there are where it is none."""
+    matching = (place for place, key in enumerate(leading) if f"{column}.".startswith(f"{key}."))
+    return next(matching, len(leading))
 
 
 def _is_numeric(values: Iterable[Any]) -> bool:
@@ -82,7 +97,10 @@ def _is_numeric(values: Iterable[Any]) -> bool:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else cell(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    found = _OBJECT.fullmatch(value) if isinstance(value, str) else None
+    return found[1] if found else cell(value)
 
 
 def _line(text: str) -> str:

@@ -33,7 +33,11 @@ def yaml_problem(source: Source, error: yaml.YAMLError | UnicodeError) -> Proble
         "simple key" in str(context) or not line.strip() or line.startswith(("---", "..."))
     ):
         mark = begun
-    return source.problem(message, mark.line + 1, mark.column + 1, _hint(source, words, str(context), mark))
+    place = mark.line + 1, mark.column + 1
+    if "mapping values are not allowed" in words and (above := _line_without_colon(source, *place)):
+        # A line such as "lr:0.1" is a text, which goes on in the next one up to its colon.
+        return source.problem(message, above, 1, _colon_hint(source.line(above)))
+    return source.problem(message, *place, _hint(source, words, str(context), mark))
 
 
 def _without_mark(source: Source, error: yaml.YAMLError | UnicodeError, message: str) -> Problem:
@@ -44,6 +48,24 @@ def _without_mark(source: Source, error: yaml.YAMLError | UnicodeError, message:
     return source.problem(message, before.count("\n") + 1, position - before.rfind("\n"))
 
 
+def _line_without_colon(source: Source, line: int, column: int) -> int:
+    """Return the line above a place if it lacks the colon that the one at the place has; 0 if not."""
+    if re.search(r":\s", source.line(line)[: column - 1]):
+        return 0
+    above = line - 1
+    while above and not source.line(above).strip():
+        above -= 1
+    text = source.line(above).strip()
+    plain = text and not re.search(r":(\s|$)", text) and not text.startswith(("#", "-", "...", "%"))
+    return above if plain else 0
+
+
+def _colon_hint(text: str) -> str:
+    if _NO_SPACE.match(text):
+        return "write a space after the colon"
+    return "'key: value' was expected; is a colon missing?"
+
+
 def _hint(source: Source, words: str, context: str, mark: Any) -> str:
     text = source.line(mark.line + 1)
     before, after = text[: mark.column], text[mark.column :]
@@ -52,8 +74,7 @@ def _hint(source: Source, words: str, context: str, mark: Any) -> str:
     if "\t" in text[: len(text) - len(text.lstrip())]:
         hint = "YAML is indented with spaces, never with tabs"
     elif "simple key" in context:
-        spaced = _NO_SPACE.match(text)
-        hint = "write a space after the colon" if spaced else "'key: value' was expected; is a colon missing?"
+        hint = _colon_hint(text)
     elif "scanning a quoted scalar" in context and "end of stream" in words:
         hint = "this quotation mark is never closed"
     elif "escape character" in words:
@@ -62,10 +83,12 @@ def _hint(source: Source, words: str, context: str, mark: Any) -> str:
         hint = "this bracket is never closed"
     elif _BEGINS.search(words) and (after[:1] in _INDICATORS or before[-1:] in _INDICATORS):
         hint = "put quotes around a text that begins with this character"
+    elif "unhashable key" in words:
+        hint = "put quotes around a text that begins with {"
     elif "mapping values are not allowed" in words and re.search(r":\s", before):
         hint = "put quotes around a value that contains ': '"
     elif "did not find expected key" in words and value in ("[", "{", "'", '"') and before.strip():
         hint = f"put quotes around the whole of a value that begins with {value}"
-    elif "mapping values are not allowed" in words or not before.strip():
+    elif "mapping values are not allowed" in words or (text.strip() and not before.strip()):
         hint = "is this line indented as it should be?"
     return hint

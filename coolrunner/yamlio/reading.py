@@ -32,6 +32,9 @@ from coolrunner.yamlio.source import Document, Source, moved
 __all__ = ["load", "read_documents"]
 
 
+_DEPTH_LIMIT = 250  # more than what is written can have
+
+
 class _NeedsNodes(Exception):
     """The document has tags, anchors or aliases."""
 
@@ -64,7 +67,7 @@ def read_documents(source: Source) -> Iterator[Document]:
             first = get_event()
             mark = first.start_mark
             try:
-                value = builder.build(first)
+                value = builder.document(first)
                 get_event()  # document end
             except _NeedsNodes:
                 while kind is not DocumentEndEvent:
@@ -99,29 +102,43 @@ def load(text: str, name: str = "text") -> Any:
 class _Builder:
     """Builds plain data from libyaml's events."""
 
-    __slots__ = ("_next", "_source")
+    __slots__ = ("_depth", "_next", "_source")
 
     def __init__(self, source: Source, get_event: Any) -> None:
         self._source = source
         self._next = get_event
+        self._depth = 0
 
-    def build(self, event: Any) -> Any:
+    def document(self, event: Any) -> Any:
+        self._depth = 0
+        return self._built(event)
+
+    def _built(self, event: Any) -> Any:
         kind = type(event)
         if kind is ScalarEvent:
             return self._scalar(event)
         if kind is MappingStartEvent:
-            if event.anchor is not None or event.tag is not None:
-                raise _NeedsNodes
-            return self._mapping()
+            self._enter(event)
+            result = self._mapping()
+            self._depth -= 1
+            return result
         if kind is SequenceStartEvent:
-            if event.anchor is not None or event.tag is not None:
-                raise _NeedsNodes
+            self._enter(event)
             get_event = self._next
             items = []
             while type(event := get_event()) is not SequenceEndEvent:
-                items.append(self.build(event))
+                items.append(self._built(event))
+            self._depth -= 1
             return items
         raise _NeedsNodes  # an alias
+
+    def _enter(self, event: Any) -> None:
+        if event.anchor is not None or event.tag is not None:
+            raise _NeedsNodes
+        self._depth += 1
+        if self._depth > _DEPTH_LIMIT:
+            mark = event.start_mark
+            raise YamlError(self._source.problem("nested too deeply", mark.line + 1, mark.column + 1))
 
     def _scalar(self, event: Any) -> Any:
         if event.anchor is not None or event.tag is not None:
@@ -141,7 +158,7 @@ class _Builder:
                 raise _NeedsNodes  # a merge key, or a key that is no scalar
             key = self._scalar(event)
             mark = event.start_mark
-            value = self.build(get_event())
+            value = self._built(get_event())
             if key in result:
                 raise YamlError(_twice(self._source, key, mark))
             result[key] = value

@@ -64,7 +64,7 @@ class Source:
         """Return a `Problem` at a line and column of this source (both from 1)."""
         return Problem(message, Position(self.name, line, column), self.line(line), hint)
 
-    def locate(self, document: Document, path: Steps, *, key: bool = False) -> tuple[int, int]:
+    def locate(self, document: Document, path: Steps, *, key: bool = False, skip: int = 0) -> tuple[int, int]:
         """Return line and column (from 1) of the value at `path` in a document, or of its key.
 
         Parameters
@@ -76,6 +76,8 @@ class Source:
             merge key or from elsewhere), the place of that part is returned.
         key
             Whether to point to the last mapping key of the path in place of its value.
+        skip
+            How many characters into the value to point, if it is a text and they stand in its line.
         """
         node = self._node(document)
         place = (document.line, 1)
@@ -92,7 +94,15 @@ class Source:
             else:
                 break
             place = (document.line + mark.line, mark.column + 1)
-        return place
+        return self._within(*place, skip) if skip else place
+
+    def _within(self, line: int, column: int, skip: int) -> tuple[int, int]:
+        text = self.line(line)
+        if text[column - 1 : column] in ("|", ">"):  # a block: its text begins on the next line
+            line, text = line + 1, self.line(line + 1)
+            column = len(text) - len(text.lstrip()) + 1
+        place = column + skip + (text[column - 1 : column] in ("'", '"'))
+        return line, place if place <= len(text) + 1 else column
 
     def _node(self, document: Document) -> Node | None:
         start = document.start

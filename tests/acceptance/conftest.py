@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,9 +17,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
     path.mkdir()
     project = Project(path)
     yield project
-    for pid in project.processes():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    project.close()
 
 
 @pytest.fixture(params=["local", "inline"])

@@ -88,7 +88,9 @@ def test_collect_gathers_recursively_without_duplicates(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "3 experiments collected from 2 files; 1 duplicate removed"
     assert lines[1] == f"collected_logs/{path.name}"
-    assert lines[2] == f"next: python filter.py collected_logs/{path.name} --sort ACC --reverse --table"
+    # The script stands elsewhere, so it is named with its place.
+    command = f"{re.escape(str(ROOT / 'filter.py'))} collected_logs/{path.name} --sort ACC --reverse --table"
+    assert re.fullmatch(f"next: python3? {command}", lines[2])
     collected = load(path.read_text(encoding="utf-8"))
     assert collected == [
         {"ACC": 1, "Name": "twice"},
@@ -115,10 +117,10 @@ def test_what_collect_suggests_to_type_next_works(tmp_path: Path) -> None:
         {"Name": "b", "REP": 0, "ACC": 0.75},
     )
     done = call("collect.py", "my logs", "--dest", "my results", cwd=tmp_path)
-    suggestion = done.stdout.splitlines()[-1].removeprefix("next: python filter.py ")
+    _, _, suggestion = done.stdout.splitlines()[-1].removeprefix("next: ").partition(" ")
     assert suggestion.endswith("--sort ACC --reverse --table")
     shown = subprocess.run(
-        f"{sys.executable} '{ROOT / 'filter.py'}' {suggestion}",
+        f"{sys.executable} {suggestion}",
         shell=True,
         cwd=tmp_path,
         capture_output=True,
@@ -129,6 +131,11 @@ def test_what_collect_suggests_to_type_next_works(tmp_path: Path) -> None:
         ["b", "0", "0.75"],
         ["a", "0", "0.5"],
     ]
+
+
+def test_what_collect_suggests_has_the_best_first(tmp_path: Path) -> None:
+    log(tmp_path / "log.yaml", {"Name": "a", "SIZE": 1.5, "TEST_ERROR": 0.5})
+    assert "--sort TEST_ERROR --table" in call("collect.py", "log.yaml", cwd=tmp_path).stdout
 
 
 def test_two_collections_at_once_never_overwrite_each_other(tmp_path: Path) -> None:

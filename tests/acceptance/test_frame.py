@@ -195,6 +195,7 @@ def test_init_names_what_it_cannot_write(tmp_path: Path) -> None:
     done = coolrunner("init", "file/study", cwd=tmp_path)
     assert done.returncode == 2
     assert "file" in done.stderr and "Traceback" not in done.stderr
+    assert "file is a file" in coolrunner("init", "file", cwd=tmp_path).stderr
 
 
 # --- the wheel, and the two commands ---------------------------------------------------------------

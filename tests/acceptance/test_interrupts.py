@@ -160,7 +160,7 @@ def test_after_the_last_experiment_there_is_no_pause(project: Project) -> None:
 def test_an_interrupt_while_nothing_can_be_heard_of_it_is_not_lost(project: Project) -> None:
     """CR-04: it comes in the very moment that experiments start and end, over and over."""
     project.module("def main(exp):\n    pass\n")
-    project.study("Module: modules.module\n---\nName: quick\nRepeat: 100000\n")
+    project.study("Module: modules.module\n---\nName: quick\nRepeat: 20000\n")
     for _ in range(3):
         study = project.start()
         study.wait_for("experiment_finished")
@@ -210,7 +210,7 @@ def test_a_second_interrupt_during_the_grace_kills_what_runs_and_ends_the_study(
 def test_two_interrupts_at_once_end_the_study(project: Project, executor: list[str]) -> None:
     """CR-04."""
     prepare(project)
-    study = project.start(*executor)
+    study = project.start("--pick", "0,1", *executor)
     wait_until_inside(project, study, "first")
     study.interrupt()
     study.interrupt()
@@ -341,8 +341,7 @@ def test_ctrl_c_twice_in_a_terminal_ends_the_study(project: Project, executor: l
     terminal = Terminal(project, project.command(*executor))
     project.wait_for("waits-first")
     terminal.type("\x03")
-    until(lambda: "Ctrl-C" in terminal.shown.rpartition("\x03")[2], "the pause")
-    until(lambda: "again" in terminal.shown or "second" in terminal.shown, "the pause")
+    until(lambda: "next experiment in" in terminal.shown, "the pause")
     terminal.type("\x03")
     assert terminal.finish() == 130
     assert project.log() == []

@@ -186,6 +186,16 @@ def test_a_key_that_no_experiment_has_is_named_with_the_nearest_one() -> None:
     assert KeyWatch([("ACC",)]).warnings() == []
 
 
+def test_a_text_without_its_quotes_is_recognised() -> None:
+    """CR-16."""
+    watch = KeyWatch([("svm",), ("svn",)])
+    watch.look({"Name": "svm", "sizes": [1]})
+    assert watch.warnings() == [
+        "no experiment has svm; did you mean the text 'svm'?",
+        "no experiment has svn",
+    ]
+
+
 # --- what is kept of an experiment, and how it is written ------------------------------------------
 
 RICH: dict[str, Any] = {
@@ -291,6 +301,23 @@ def test_a_fitted_table_is_no_wider_than_the_terminal(width: int, count: int) ->
     assert header[0] == "Name"
     assert [*header, *left_out] == ["Name", *(f"KEY{k}" for k in range(count)), "same"]
     assert "0.142857" in output.getvalue() or "KEY0" in left_out
+
+
+def test_a_fitted_table_begins_with_what_was_looked_at() -> None:
+    """CR-16: and ends with what the runner noted down."""
+    rows = [
+        {"ID": f"k{i}", "REP": i, "lr": i, "opt.name": "solve torch.optim.Adam", "ACC": i, "Name": "a"}
+        for i in range(2)
+    ]
+    assert header_of(rows) == ["Name", "lr", "ACC", "ID", "REP", "opt.name"]
+    assert header_of(rows, looked_at=["ACC", "opt"]) == ["Name", "ACC", "opt.name", "lr", "ID", "REP"]
+    assert header_of(rows, wanted=["lr"], looked_at=["ACC"]) == ["lr", "ID", "REP", "opt.name", "ACC", "Name"]
+    assert header_of(rows[:1], looked_at=["ACC"])[:3] == ["Name", "ACC", "lr"]
+    assert list(fitted_table(rows, 200)[0].columns[-1].cells)[-1].plain == "Adam"  # type: ignore[union-attr]
+
+
+def header_of(rows: list[dict[str, Any]], **options: Any) -> list[str]:
+    return [str(column.header) for column in fitted_table(rows, 200, **options)[0].columns]
 
 
 def test_what_a_log_holds_cannot_steer_a_terminal() -> None:

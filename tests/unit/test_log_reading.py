@@ -217,6 +217,16 @@ def test_a_definition_is_known_by_its_first_document_only(tmp_path: Path) -> Non
     assert names(tmp_path) == ["a", "b"]
 
 
+def test_a_definition_without_global_has_settings_of_the_runner_and_no_name(tmp_path: Path) -> None:
+    write(tmp_path / "definition.yaml", "Module: m\nlr: 1\n---\nName: x\n")
+    entries, report = read(tmp_path)
+    assert not entries
+    assert list(report.skipped) == ["definition"]
+    # A filter may have left the names out of a log.
+    write(tmp_path / "log.yaml", "# Coolrunner log, version 1\n--- # id\nModule: m\nACC: 1\n...\n")
+    assert [entry.value for entry in read(tmp_path)[0]] == [{"Module": "m", "ACC": 1}]
+
+
 # --- finding ---------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import io
 import json
@@ -31,6 +32,7 @@ from coolrunner.events import (
     StudyStarted,
 )
 from coolrunner.reporting.console import console_listener
+from coolrunner.reporting.text import width_of
 from tests.terminal import Terminal
 
 TRACEBACK = 'Traceback (most recent call last):\n  File "svm.py", line 3, in main\nValueError: bad\n'
@@ -142,6 +144,29 @@ def test_the_next_commands_are_spelt_as_this_person_spells_them() -> None:
     ]
     out, _ = shown("plain", events, program="/opt/my-run/bin/python run.py")
     assert "  /opt/my-run/bin/python collect.py . --dest collected" in out.splitlines()
+
+
+def test_what_is_collected_next_is_where_the_logs_are() -> None:
+    def suggested(*logs: str) -> str:
+        end = StudyFinished("s.yaml", 9, 0, 0, 0, 1.0, 0, list(logs), [], [])
+        out, _ = shown("plain", [finished(0, ACC=0.1), end])
+        return out.splitlines()[-1].strip()
+
+    assert suggested("logs/a.yaml", "logs/b.yaml") == "python collect.py logs --dest collected"
+    assert suggested("a b/x.yaml", "y.yaml") == "python collect.py 'a b' . --dest collected"
+    assert suggested(*(f"{i}/x.yaml" for i in range(9))) == "python collect.py . --dest collected"
+
+
+def test_a_failure_takes_one_line_in_the_list_at_the_end() -> None:
+    failed = ExperimentFailed(0, "a", "x", {}, "ValueError: " + "long " * 100, "", 0.1, "")
+    end = StudyFinished("s.yaml", 0, 1, 0, 0, 1.0, 1, [], [], [0])
+    out, _ = shown("plain", [failed, end])
+    (line,) = (line for line in out.splitlines() if line.startswith("  0  x"))
+    assert len(line) == 120
+    assert line.endswith("…")
+    out, _ = shown("plain", [dataclasses.replace(failed, name="漢字"), end])
+    (line,) = (line for line in out.splitlines() if line.startswith("  0  漢字"))
+    assert width_of(line) == 120
 
 
 def test_a_study_without_numbers_is_a_list_with_times() -> None:

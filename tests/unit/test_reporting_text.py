@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coolrunner.reporting import text
 from coolrunner.reporting.streams import write_text
 from coolrunner.reporting.text import (
     brief,
@@ -153,6 +154,15 @@ def test_the_tail_of_a_traceback_leaves_out_the_error_itself() -> None:
     assert tail_of(traceback, 10) == ["Traceback (most recent call last):", "  File x", "    raise E"]
     assert tail_of(traceback, 1) == ["  …", "    raise E"]
     assert tail_of("", 3) == []
+
+
+def test_the_tail_of_a_traceback_has_no_frames_of_ours() -> None:
+    """A person looks for the line of the Module."""
+    before, after = (f'  File "{text.__file__}", line {line}, in f\n    f()\n    ^^^\n' for line in (1, 2))
+    theirs = '  File "svm.py", line 3, in main\n    exp.C = 1\n'
+    head = "Traceback (most recent call last):\n"
+    assert tail_of(f"{head}{before}{theirs}{after}E: one\n", 10) == (head + theirs).splitlines()
+    assert tail_of(f"{head}{before}E: one\n\nDuring ...:\n\n{head}{after}E: two\n", 10) == []
 
 
 def test_wide_characters_take_two_columns() -> None:

@@ -1,0 +1,220 @@
+"""A definition as it stands in its file: the default config, the experiments' documents, and places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from coolrunner.definition.overrides import Override, apply_overrides, parse_override
+from coolrunner.definition.problems import Problems, shown
+from coolrunner.errors import Position, Problem, YamlError, nearest
+from coolrunner.yamlio import Document, Source, moved, read_documents, read_source, split_documents
+
+__all__ = ["Definition", "read_definition"]
+
+
+@dataclass
+class Definition:
+    """The documents of a definition after overrides, before anything is repeated or evaluated.
+
+    Attributes
+    ----------
+    source
+        The file's text.
+    default
+        The first document, without ``Global``.
+    settings
+        The first document's ``Global``.
+    experiments
+        The mappings of the later documents.
+    documents
+        The documents as read: the first, then one for each of `experiments`.
+    overrides
+        What the command line changed.
+    complete
+        False where a document could not be read, so that only the form of the others can be checked.
+    """
+
+    source: Source
+    default: dict[str, Any]
+    settings: Any
+    experiments: list[dict[str, Any]]
+    documents: list[Document]
+    overrides: list[Override] = field(default_factory=list)
+    complete: bool = True
+
+    def position(self, number: int, path: Sequence[Any], *, key: bool = False) -> Position:
+        """Return the place of a key's value (or of the key) in document `number`, 0 the default."""
+        override = self._override_of(number, path)
+        if override is not None:
+            return override.position(path, key=key)
+        line, column = self.source.locate(self.documents[number], tuple(path), key=key)
+        return Position(self.source.name, line, column)
+
+    def problem(
+        self,
+        number: int,
+        path: Sequence[Any],
+        message: str,
+        hint: str = "",
+        *,
+        key: bool = False,
+        skip: int = 0,
+    ) -> Problem:
+        """Return a problem with the value (or key) at `path` of document `number`.
+
+        `skip` moves the caret that many characters into the value, where it stands on one line.
+        """
+        override = self._override_of(number, path)
+        if override is not None:
+            return override.problem(path, message, hint, key=key, skip=skip)
+        line, column = self.source.locate(self.documents[number], tuple(path), key=key, skip=skip)
+        return self.source.problem(message, line, column, hint)
+
+    def origin(self, number: int, path: Sequence[Any]) -> int:
+        """Return the document in which an experiment's key is given: its own, or 0 for the default."""
+        return number if number and path and path[0] in self.experiments[number - 1] else 0
+
+    def _override_of(self, number: int, path: Sequence[Any]) -> Override | None:
+        within = [change for change in reversed(self.overrides) if change.everywhere or not number]
+        for change in within:
+            if path and tuple(path[: len(change.path)]) == change.path:
+                return change
+        # A mapping that came into being for one of its keys stands nowhere in the file.
+        if path and within and not _holds(self.documents[number].value, path):
+            return next((change for change in within if change.path[: len(path)] == tuple(path)), None)
+        return None
+
+
+def _holds(value: Any, path: Sequence[Any]) -> bool:
+    for step in path:
+        if not isinstance(value, dict) or step not in value:
+            return False
+        value = value[step]
+    return True
+
+
+def read_definition(path: Path | str, overrides: Sequence[str], problems: Problems) -> Definition | None:
+    """Read a definition and apply overrides; every mistake in its form is noted in `problems`.
+
+    Returns
+    -------
+    The definition, or None where it cannot be used at all.
+    """
+    changes = [change for text in overrides if (change := parse_override(text, problems))]
+    try:
+        source = read_source(path)
+    except YamlError as error:
+        problems.add(_with_neighbour(error.problem, Path(path)))
+        return None
+    complete = True
+    try:
+        documents = list(read_documents(source))
+    except YamlError as error:
+        complete = False
+        documents = _read_one_by_one(source, error.problem, problems)
+    mappings = _mappings(source, documents, complete, problems)
+    if not mappings:
+        return None
+    first, *later = mappings
+    default = dict(first.value)
+    experiments = [dict(document.value) for document in later]
+    # Overrides are set in mappings of our own: `documents` keep what the file holds.
+    for change in changes:
+        for target in (default, *experiments) if change.everywhere else (default,):
+            _own_path(target, change.path)
+    apply_overrides(changes, default, experiments, problems)
+    settings = default.pop("Global", None)
+    complete = complete and len(mappings) == len(documents)
+    return Definition(source, default, settings, experiments, mappings, changes, complete)
+
+
+def _with_neighbour(problem: Problem, path: Path) -> Problem:
+    """Return a problem with a file that cannot be read, with the name of one that it may have meant."""
+    if path.exists() or not path.parent.is_dir():
+        return problem
+    there = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")]
+    close = nearest(path.name, there)
+    hint = f"did you mean {path.parent / close}?" if close else ""
+    return Problem(problem.message, problem.position, hint=hint)
+
+
+def _own_path(target: dict[str, Any], path: Sequence[str | int]) -> None:
+    inner: dict[Any, Any] = target
+    for key in path[:-1]:
+        value = inner.get(key)
+        if not isinstance(value, dict):
+            return
+        own = inner[key] = dict(value)
+        inner = own
+
+
+def _mappings(
+    source: Source, documents: list[Document], complete: bool, problems: Problems
+) -> list[Document]:
+    """Return the documents that are mappings, as all of them should be; note what is wrong.
+
+    The first stays the first: an empty mapping stands for a default config that is none.
+    """
+    if not documents or (len(documents) == 1 and documents[0].value is None):
+        if complete:
+            problems.add(Problem("this file is empty; a definition was expected", Position(source.name)))
+        return []
+    found: list[Document] = []
+    for number, document in enumerate(documents):
+        value = document.value
+        if isinstance(value, dict):
+            found.append(document)
+            continue
+        if not number:
+            found.append(Document({}, document.line, document.start))
+        # An empty first one is "---" before the first word, or no defaults: both are fine.
+        if number or value is not None:
+            problems.add(_no_mapping(source, document))
+    if len(documents) == 1 and complete:
+        problems.add(
+            source.problem(
+                "there is no experiment: this file holds the default config alone",
+                documents[0].line,
+                1,
+                "add a document for each experiment, after a line '---'",
+            )
+        )
+    return found
+
+
+def _no_mapping(source: Source, document: Document) -> Problem:
+    value, (line, column) = document.value, source.locate(document, ())
+    if value is None:
+        hint = "remove the '---' before it, or write {} for an experiment of defaults alone"
+        return source.problem("this document is empty", line, column, hint)
+    kind = "a list" if isinstance(value, list) else shown(value)
+    hint = "write a space after the colon" if isinstance(value, str) and ":" in value else ""
+    return source.problem(f"a mapping (Key: value) was expected, this document is {kind}", line, column, hint)
+
+
+def _read_one_by_one(source: Source, first: Problem, problems: Problems) -> list[Document]:
+    """Return the documents of a broken stream that can be read, and note each that cannot."""
+    documents: list[Document] = []
+    readable = True
+    lines = [0]  # where each line begins
+    for line in source.text.split("\n"):
+        lines.append(lines[-1] + len(line) + 1)
+    for raw in split_documents(source.text):
+        before = raw.line - 1
+        # Spaces stand for a marker that the text stands behind.
+        marked = len(source.line(raw.line)) - len(raw.text.partition("\n")[0].rstrip("\r"))
+        try:
+            for document in read_documents(Source(source.name, " " * marked + raw.text)):
+                start = document.start + lines[before]
+                documents.append(Document(document.value, document.line + before, start))
+        except YamlError as error:
+            readable = False
+            problems.add(moved(error, before).problem)
+            if not documents:  # the default config itself: nothing can be said of the others
+                documents.append(Document({}, raw.line, lines[before]))
+    if readable:
+        problems.add(first)
+    return documents

@@ -1,0 +1,164 @@
+"""What a backend is: it starts jobs and reports what becomes of them."""
+
+from __future__ import annotations
+
+import abc
+import enum
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from coolrunner.experiment import Experiment
+
+__all__ = ["Backend", "Ended", "Ending", "Job", "Outcome", "Output", "Past", "Report", "Warned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One experiment to run.
+
+    Attributes
+    ----------
+    id
+        The experiment's ``ID``.
+    inputs
+        Its configuration, with ``solve`` values as text.
+    argv
+        What the Module sees as ``sys.argv``.
+    imports
+        What ``solve`` expressions may use, as in ``Global.imports``.
+    timeout
+        Seconds after which it has failed; None for never.
+    """
+
+    id: str
+    inputs: Mapping[str, Any]
+    argv: Sequence[str] = ()
+    imports: Mapping[str, str] = field(default_factory=dict)
+    timeout: float | None = None
+
+
+class Ending(enum.Enum):
+    """How a run ended."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    LOST = "lost"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a job.
+
+    Attributes
+    ----------
+    results
+        What the Module added, as plain data, in the order written; also where it failed later on.
+    solved
+        The plain values that ``solve`` gave, by dotted key.
+    unread
+        The inputs that the Module never looked at.
+    error, traceback
+        For a failure: the last line, and all of it (empty for a process that was killed).
+    kind
+        For a failure: ``exception``, ``memory``, ``timeout``, ``signal`` or ``exit``.
+    started
+        Seconds since the epoch.
+    elapsed
+        Seconds that the Module's function took.
+    warnings
+        What a person should know of it.
+    """
+
+    ending: Ending
+    results: dict[str, Any] = field(default_factory=dict)
+    solved: dict[str, Any] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+    error: str = ""
+    traceback: str = ""
+    kind: str = ""
+    started: float = 0.0
+    elapsed: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The base of what a backend reports of a job."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output(Report):
+    """Bytes that a job wrote to its standard output or error, where they are captured."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Warned(Report):
+    """Something that a person should know; `id` may be empty."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Report):
+    """A job is over and nothing of it runs any more."""
+
+    outcome: Outcome
+
+
+class Past(abc.ABC):
+    """``E`` for ``solve``: the experiments before a job, which must have finished when asked for."""
+
+    @abc.abstractmethod
+    def get(self, key: int | str) -> Experiment:
+        """Return one with its results, by place or by name.
+
+        Raises
+        ------
+        LookupError
+            It cannot be had; the message says why. An IndexError for a place before the first one.
+        """
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """Return how many stand before the job, finished or not."""
+
+    def __getitem__(self, key: int | str | slice) -> Experiment | list[Experiment]:
+        """Return an experiment, or a list of them for a slice."""
+        if isinstance(key, slice):
+            return [self.get(index) for index in range(*key.indices(len(self)))]
+        return self.get(key)
+
+    def __iter__(self) -> Iterator[Experiment]:
+        """Yield all of them, in order."""
+        return (self.get(index) for index in range(len(self)))
+
+
+class Backend(Protocol):
+    """Starts jobs; every backend passes one contract test."""
+
+    #: How many jobs may run at once.
+    slots: int
+
+    def start(self, job: Job, past: Past) -> None:
+        """Start a job, or run it at once."""
+
+    def reports(self, timeout: float | None = None) -> Iterator[Report]:
+        """Yield what has happened, after waiting up to `timeout` seconds for something to happen.
+
+        Comes back earlier, with nothing, when a signal has come in.
+        """
+
+    def interrupt(self) -> None:
+        """Pass an interrupt on to all running jobs; those that stop for it have been interrupted."""
+
+    def kill(self) -> None:
+        """End all running jobs at once."""
+
+    def close(self) -> None:
+        """End whatever still runs, and let go of everything."""

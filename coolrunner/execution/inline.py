@@ -1,0 +1,152 @@
+"""Experiments in this very process: for debuggers, and where a fresh process each is not wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from coolrunner.execution import pinning
+from coolrunner.execution.base import Ended, Ending, Job, Outcome, Past, Report, Warned
+from coolrunner.execution.worker import TimedOut, run_job
+
+__all__ = ["InlineBackend"]
+
+
+class InlineBackend:
+    """Runs a job at once, in `start`.
+
+    Modules are imported once, so a later edit of theirs waits for the next study. A Module that does
+    not heed an interrupt, or the end of its time, cannot be killed here: it is told again.
+
+    Parameters
+    ----------
+    board
+        Where the versions of the user's files are kept.
+    directory
+        Below it are the files that are the user's own.
+    grace
+        Seconds between one word to a Module whose time is up and the next.
+    """
+
+    slots = 1
+
+    def __init__(self, board: pinning.PinBoard, directory: str, *, grace: float = 10.0) -> None:
+        self._board = board
+        self._uninstall = pinning.install(directory)
+        self._grace = grace
+        self._reports: deque[Report] = deque()
+        self._pid = os.getpid()
+
+    def start(self, job: Job, past: Past) -> None:
+        """Run a job to its end."""
+        for message in self._board.changes():
+            self._reports.append(Warned(job.id, message))
+        signals = _Interruptible(job.timeout, self._grace)
+        with _surroundings_kept(job):
+            outcome = run_job(job, past, signals)
+        if os.getpid() != self._pid:  # a copy that the Module forked, and that came back from it as well
+            os._exit(0)
+        signals.judge(outcome)
+        for message in self._board.add(pinning.take_made()):
+            self._reports.append(Warned(job.id, message))
+        self._reports.append(Ended(job.id, outcome))
+        for number in signals.noted:
+            signal.raise_signal(number)  # the runner hears of it as well, through its own handler
+
+    def reports(self, timeout: float | None = None) -> Iterator[Report]:
+        """Yield what the last job left."""
+        while self._reports:
+            yield self._reports.popleft()
+
+    def interrupt(self) -> None:
+        """Nothing runs outside `start`."""
+
+    def kill(self) -> None:
+        """Nothing runs outside `start`."""
+
+    def close(self) -> None:
+        """Let imports be what they were."""
+        self._uninstall()
+
+
+@contextlib.contextmanager
+def _surroundings_kept(job: Job) -> Iterator[None]:
+    """Give a Module its arguments; afterwards put back what the next one must find as it was."""
+    argv, sys.argv = sys.argv, list(job.argv) or sys.argv
+    directory = None
+    with contextlib.suppress(OSError):
+        directory = os.getcwd()  # noqa: PTH109 - as a string, right before every experiment
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        if directory is not None:
+            with contextlib.suppress(OSError):
+                os.chdir(directory)
+
+
+class _Interruptible:
+    """Lets signals and the time limit break into a Module, and into nothing else.
+
+    Attributes
+    ----------
+    noted
+        The signals that came in meanwhile.
+    """
+
+    def __init__(self, limit: float | None, grace: float) -> None:
+        self.noted: list[int] = []
+        self._limit = limit if hasattr(signal, "setitimer") else None
+        self._grace = grace
+        self._late = False
+        self._inside = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return  # signals reach the main thread alone
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            # One that is ignored from outside (nohup) stays ignored.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._interrupt)
+        if self._limit is not None:
+            self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._alarm)
+            signal.setitimer(signal.ITIMER_REAL, self._limit, self._grace)
+        self._inside = True
+        if self.noted:
+            self.__exit__()
+            raise KeyboardInterrupt
+
+    def __exit__(self, *_: object) -> None:
+        self._inside = False
+        if self._before and self._limit is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.noted.append(number)
+        if self._inside:
+            raise KeyboardInterrupt
+
+    def _alarm(self, number: int, frame: FrameType | None) -> None:
+        if self._inside:
+            self._late = True
+            raise TimedOut("its time is up")
+
+    def judge(self, outcome: Outcome) -> None:
+        """Say what an outcome is in the light of the signals that came in."""
+        if self._late:
+            outcome.ending = Ending.FAILED
+            outcome.kind = "timeout"
+            outcome.error = f"Timeout: it ran for longer than {self._limit:g} s"
+        elif self.noted and outcome.ending is Ending.FAILED:
+            outcome.ending = Ending.INTERRUPTED  # what it raised came of the interrupt

@@ -1,0 +1,227 @@
+"""One experiment in a process of its own, as its runner sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from typing import Any
+
+from coolrunner.execution.base import Ending, Job, Outcome, Past
+from coolrunner.execution.wire import FrameReader, plain_loads, send
+from coolrunner.yamlio import to_plain
+
+__all__ = ["Running"]
+
+_READ = 1 << 18
+# A pipe holds at most 1 MiB: what still comes after that, once the experiment is gone, is not its own.
+_LEFT_IN_PIPE = 1 << 20
+_WHY = {
+    int(signal.SIGSEGV): "a segmentation fault",
+    int(signal.SIGABRT): "it aborted",
+    int(getattr(signal, "SIGKILL", 9)): "by somebody, or by the system for want of memory",
+}
+
+
+class Running:
+    """A job that runs: the handles, which are never part of stored state, and how far it has come.
+
+    Parameters
+    ----------
+    job, past
+        What runs.
+    sock
+        The socket to its process.
+    output
+        The end of the pipe that its output comes from, where that is captured.
+    grace
+        Seconds between asking it to stop and killing it, and that it may take to end after its Module
+        has returned.
+
+    Attributes
+    ----------
+    outcome
+        What came of it, as soon as that is known.
+    pid
+        Its process, which leads a group of its own; None before the helper has told.
+    exit
+        The wait status of its process, once that has ended.
+    interrupted
+        Whether it was asked to stop.
+    """
+
+    def __init__(self, job: Job, past: Past, sock: socket.socket, output: int | None, grace: float) -> None:
+        self.job = job
+        self.past = past
+        self.sock: socket.socket | None = sock
+        self.output = output
+        self.outcome: Outcome | None = None
+        self.pid: int | None = None
+        self.exit: int | None = None
+        self.interrupted = False
+        self._grace = grace
+        self._frames = FrameReader()
+        self._began = time.time()
+        self._clock = time.monotonic()
+        self._timed_out = False
+        self._kill_at: float | None = None
+        self._lingered = False
+
+    # --- messages and output ---
+
+    def receive(self, wait: float = 0.0) -> list[tuple[Any, ...]] | None:
+        """Return the messages that have come, after waiting up to `wait` seconds; None at their end.
+
+        Raises
+        ------
+        BlockingIOError
+            There is nothing to read.
+        """
+        if self.sock is None:
+            return None
+        self.sock.settimeout(wait)
+        try:
+            data = self.sock.recv(_READ)
+        except TimeoutError:
+            raise BlockingIOError from None
+        except BlockingIOError:
+            raise
+        except OSError:
+            data = b""
+        finally:
+            self.sock.settimeout(None)
+        if not data:
+            return None
+        return [message for frame in self._frames.feed(data) if (message := _read(frame)) is not None]
+
+    def answer(self, verb: str, *arguments: Any) -> None:
+        """Answer what its process asks of ``E``."""
+        answer: Any = None
+        error, out_of_range = "", False
+        try:
+            if verb == "count":
+                answer = len(self.past)
+            else:
+                found = self.past.get(arguments[0])
+                answer = (to_plain(found.inputs), to_plain(found.results))
+        except LookupError as missing:
+            error = str(missing.args[0]) if missing.args else "not found"
+            out_of_range = isinstance(missing, IndexError)
+        if self.sock is not None:
+            with contextlib.suppress(OSError):
+                send(self.sock, (answer, error, out_of_range))
+
+    def read_output(self) -> bytes | None:
+        """Return output that has come; nothing where there is none now, None at its end."""
+        if self.output is None:
+            return None
+        try:
+            return os.read(self.output, 1 << 16) or None
+        except BlockingIOError:
+            return b""
+
+    def last_output(self) -> list[bytes]:
+        """Return what its process, now gone, has left in the pipe; others may hold that open."""
+        pieces: list[bytes] = []
+        while sum(map(len, pieces)) < _LEFT_IN_PIPE and (data := self.read_output()):
+            pieces.append(data)
+        return pieces
+
+    # --- limits ---
+
+    @property
+    def limit(self) -> float | None:
+        """When something is due, by `time.monotonic`; None for never."""
+        if self._kill_at is not None:
+            return self._kill_at
+        return None if self.job.timeout is None else self._clock + self.job.timeout
+
+    def take_outcome(self, outcome: Outcome) -> None:
+        """Take what came of it; its process has a while to end."""
+        self.outcome = outcome
+        self._kill_at = time.monotonic() + self._grace
+
+    def due_signal(self) -> int | None:
+        """Return the signal that is due, if one is, and take it for sent."""
+        now = time.monotonic()
+        if self.limit is None or now < self.limit:
+            return None
+        if self._kill_at is not None:
+            self._lingered = self.outcome is not None
+            self._kill_at = now + 1.0  # again, should it be in a place where it cannot be killed
+            return signal.SIGKILL
+        self._kill_at = now + self._grace
+        if self._frames.pending:
+            return None  # its Module has returned, and its results are on their way
+        self._timed_out = True
+        return signal.SIGINT
+
+    def kill_group(self) -> None:
+        """Kill its processes without the helper's help, which is gone."""
+        if self.pid is not None and self.exit is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    # --- the end ---
+
+    def verdict(self) -> Outcome:
+        """Return what came of it, now that its process is gone."""
+        outcome = self.outcome or self._died()
+        if self._timed_out:
+            outcome.ending = Ending.FAILED
+            outcome.kind = "timeout"
+            outcome.error = f"Timeout: it ran for longer than {self.job.timeout:g} s"
+        elif self.interrupted and outcome.ending is Ending.FAILED:
+            outcome.ending = Ending.INTERRUPTED  # what it raised, or died of, came of the interrupt
+        if self._lingered:
+            outcome.warnings.append(
+                f"its process did not end within {self._grace:g} s after the Module had returned (threads "
+                "that go on?) and was killed"
+            )
+        return outcome
+
+    def lost(self) -> None:
+        """Take note that it went down with the helper."""
+        ending = Ending.INTERRUPTED if self.interrupted else Ending.LOST
+        error = "the process that starts experiments is gone"
+        self.outcome = Outcome(ending, error=error, started=self._began)
+
+    def _died(self) -> Outcome:
+        status = self.exit or 0
+        if os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            why = _WHY.get(number)
+            error = f"the process was killed by {_signal_name(number)}" + (f": {why}" if why else "")
+            kind = "signal"
+        else:
+            error = f"the process left with status {os.WEXITSTATUS(status)} before the Module returned"
+            kind = "exit"
+        elapsed = time.monotonic() - self._clock
+        return Outcome(Ending.FAILED, error=error, kind=kind, started=self._began, elapsed=elapsed)
+
+    def close(self) -> None:
+        """Let go of the handles."""
+        if self.sock is not None:
+            self.sock.close()
+            self.sock = None
+        if self.output is not None:
+            os.close(self.output)
+            self.output = None
+
+
+def _read(frame: bytes) -> tuple[Any, ...] | None:
+    """Return a message; None for one that the Module wrote to a socket that is not its own."""
+    try:
+        message = plain_loads(frame)
+    except Exception:
+        return None
+    return message if isinstance(message, tuple) and message else None
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
