@@ -44,19 +44,21 @@ def main(argv: Sequence[str] | None = None, *, script: str | None = None) -> int
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if not isinstance(error, OSError) or not _output_is_gone():
+        if not isinstance(error, OSError) or not _output_is_gone(error):
             return _show(error, verbose)
         # A flush on the way out must not fail too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status
 
 
-def _output_is_gone() -> bool:
+def _output_is_gone(error: OSError) -> bool:
     """Whether who read the output has seen enough (``| head``), or the terminal is gone."""
+    if isinstance(error, BrokenPipeError):
+        return True
     try:
         sys.stdout.flush()
-    except OSError as error:
-        return error.errno in (errno.EPIPE, errno.EIO)
+    except OSError as another:
+        return another.errno in (errno.EPIPE, errno.EIO)
     return False
 
 
@@ -77,15 +79,16 @@ def _spelling(command: str, script: str | None) -> str:
 
 
 def _show(error: Exception, verbose: bool) -> int:
-    from coolrunner.errors import ListenerError, UserError
+    from coolrunner.errors import BackendError, DefinitionError, ListenerError, UserError
 
-    if not isinstance(error, (UserError, ListenerError)):
+    if not isinstance(error, (UserError, ListenerError, BackendError)):
         raise error
     if verbose:
         import traceback
 
         traceback.print_exception(error)
-    sys.stderr.write(f"error: {error}\n" if "\n" not in str(error) else f"{error}\n")
+    mistakes = error.problems if isinstance(error, DefinitionError) else [error]
+    sys.stderr.writelines(f"error: {mistake}\n" for mistake in mistakes)
     return 2
 
 
@@ -126,5 +129,7 @@ def _without_command(arguments: list[str]) -> int:
 
     close = nearest(arguments[0], COMMANDS)
     hint = f"; did you mean {close}?" if close else ""
+    if arguments[0].startswith(("-", "+")) or arguments[0].endswith((".yaml", ".yml")):
+        hint = "; the command that runs a definition is 'coolrunner run --exp FILE'"
     sys.stderr.write(f"error: there is no command {arguments[0]!r}{hint}\n{text}")
     return 2

@@ -23,12 +23,14 @@ __all__ = ["HELP", "configure", "execute", "parse"]
 
 HELP = "run the experiments of a definition"
 EPILOG = """\
-+Key=value sets a default (+optimizer.lr=1e-3 a nested one), ++Key=value sets it in every experiment;
-values are YAML. Whatever else is given belongs to the Modules, which see it in sys.argv.
++Key=value sets a default (+optimizer.lr=1e-3 a nested one), ++Key=value
+sets it in every experiment; values are YAML. Whatever else is given belongs
+to the Modules, which see it in sys.argv.
 
-exit status: 0 all done, 1 some experiments failed, 2 the call or the definition is wrong,
-130 interrupted"""
+exit status: 0 all done, 1 some experiments failed, 2 the call or the
+definition is wrong, 130 interrupted"""
 
+DEFAULT_DEFINITION = "experiment.yaml"
 _NUMBERS = re.compile(r"[\d,-]")
 _LONG_WITH_ONE_DASH = re.compile(r"-(?![hqv]+\Z)[A-Za-z].")
 
@@ -36,7 +38,7 @@ _LONG_WITH_ONE_DASH = re.compile(r"-(?![hqv]+\Z)[A-Za-z].")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add = parser.add_argument
-    add("--exp", metavar="FILE", default="experiment.yaml", help="the definition (default: %(default)s)")
+    add("--exp", metavar="FILE", default=DEFAULT_DEFINITION, help="the definition (default: %(default)s)")
     add(
         "--pick",
         "--cherrypick-experiments",
@@ -137,7 +139,9 @@ def execute(options: argparse.Namespace) -> int:
 
     directory = os.getcwd()  # noqa: PTH109 - as a string, for sys.path
     sys.path[:] = [directory, *(entry for entry in sys.path if entry not in (directory, ""))]
+    _check_definition(options.exp)
     plan = read_plan(options.exp, options.overrides, pick=options.pick, code=not options.no_code)
+    _warn_of_missing_plus(plan, options.foreign)
     if options.dry:
         _show_plan(plan, options.verbose)
         return 0
@@ -157,6 +161,24 @@ def execute(options: argparse.Namespace) -> int:
     finally:
         backend.close()
         announcer.close()
+
+
+def _check_definition(path: str) -> None:
+    """Say more than that a file is missing where none was given."""
+    from coolrunner.errors import UsageError
+
+    if path != DEFAULT_DEFINITION or Path(path).exists():
+        return
+    there = [str(found) for folder in ("*.yaml", "*/*.yaml") for found in sorted(Path().glob(folder))]
+    found = f" (here are {', '.join(there[:5])})" if there else ""
+    raise UsageError(f"no definition was given, and there is no {path} here; write --exp FILE{found}")
+
+
+def _warn_of_missing_plus(plan: Plan, foreign: Sequence[str]) -> None:
+    for text in foreign:
+        key, equals, _ = text.partition("=")
+        if equals and key.partition(".")[0] in {"Global", *plan.definition.default}:
+            sys.stderr.write(f"warning: {text} goes to the Module; to change the definition write +{text}\n")
 
 
 def _backend(settings: Settings, board: PinBoard, directory: str, *, inline: bool, capture: bool) -> Backend:
@@ -233,6 +255,7 @@ def _message(plan: Plan, text: str) -> Any:
 def _show_plan(plan: Plan, verbose: bool) -> None:
     from coolrunner.definition.differing import differing_keys, pick_keys
     from coolrunner.reporting.plan import PlanRow, print_plan
+    from coolrunner.yamlio import flow_text
 
     chosen = plan.chosen
     differing = differing_keys([planned.experiment.inputs for planned in chosen if planned.runs])
@@ -242,7 +265,9 @@ def _show_plan(plan: Plan, verbose: bool) -> None:
             planned.name,
             planned.runs,
             pick_keys(planned.experiment.inputs, differing),
-            [(key, repr(value), origin) for key, value, origin in plan.origins(planned)] if verbose else (),
+            [(key, flow_text(value), origin) for key, value, origin in plan.origins(planned)]
+            if verbose
+            else (),
         )
         for planned in chosen
     ]

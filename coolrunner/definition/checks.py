@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from coolrunner.definition.documents import Definition
@@ -67,6 +68,7 @@ Modules = dict[str, "tuple[str, str] | None"]
 def check_experiments(definition: Definition, experiments: Sequence[Checked], problems: Problems) -> None:
     """Note what is wrong with the runner's keys, and whether there is nothing to run."""
     modules: Modules = {}
+    folder = Path(definition.source.name).parent
     seen: set[tuple[Any, ...]] = set()
     running = [checked for checked in experiments if checked.runs]
     none_has_one = bool(running) and not any(checked.values.keys() & {"Module", "Run"} for checked in running)
@@ -79,7 +81,7 @@ def check_experiments(definition: Definition, experiments: Sequence[Checked], pr
         if token in seen and type(values.get("RND_IDX")) is int:
             continue
         seen.add(token)
-        for key, message, hint in _wrong_values(checked, modules):
+        for key, message, hint in _wrong_values(checked, modules, folder):
             number = definition.origin(document, (key,))
             if key in values:
                 problems.add(definition.problem(number, (key,), message, hint))
@@ -103,7 +105,7 @@ def _nearly(name: str, values: Mapping[str, Any]) -> str:
     return ""
 
 
-def _wrong_values(checked: Checked, modules: Modules) -> Iterator[_Wrong]:
+def _wrong_values(checked: Checked, modules: Modules, folder: Path) -> Iterator[_Wrong]:
     """Yield what is wrong with the runner's keys; what could not be evaluated has been noted already."""
     for key, rule in _RULES.items():
         if key in checked.values:
@@ -115,10 +117,10 @@ def _wrong_values(checked: Checked, modules: Modules) -> Iterator[_Wrong]:
         if module is None:
             yield _Wrong("Module", f"experiment {str(checked.values['Name'])!r} has no Module", _ADD_MODULE)
         elif not holds_broken(module):
-            yield from _wrong_module(module, modules)
+            yield from _wrong_module(module, modules, folder)
 
 
-def _wrong_module(module: Any, modules: Modules) -> Iterator[_Wrong]:
+def _wrong_module(module: Any, modules: Modules, folder: Path) -> Iterator[_Wrong]:
     target = parse_module(module)
     if target is None:
         message = f"Module is {shown(module)}; package.module or package.module:function was expected"
@@ -128,7 +130,11 @@ def _wrong_module(module: Any, modules: Modules) -> Iterator[_Wrong]:
         modules[module] = check_module(target)
     wrong = modules[module]
     if wrong is not None:
-        yield _Wrong("Module", *wrong)
+        message, hint = wrong
+        beside = folder / f"{target.module.replace('.', '/')}.py"
+        if "cannot be found" in message and beside.exists():
+            hint = f"{beside} is there, but the import path begins where the command was started: cd {folder}"
+        yield _Wrong("Module", message, hint)
 
 
 def _module_hint(module: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from coolrunner.definition.overrides import Override, apply_overrides, parse_override
 from coolrunner.definition.problems import Problems, shown
-from coolrunner.errors import Position, Problem, YamlError, nearest
+from coolrunner.errors import Position, Problem, YamlError
 from coolrunner.yamlio import Document, Source, moved, read_documents, read_source, split_documents
 
 __all__ = ["Definition", "read_definition"]
@@ -107,7 +107,7 @@ def read_definition(path: Path | str, overrides: Sequence[str], problems: Proble
     try:
         source = read_source(path)
     except YamlError as error:
-        problems.add(_with_neighbour(error.problem, Path(path)))
+        problems.add(error.problem)
         return None
     complete = True
     try:
@@ -129,16 +129,6 @@ def read_definition(path: Path | str, overrides: Sequence[str], problems: Proble
     settings = default.pop("Global", None)
     complete = complete and len(mappings) == len(documents)
     return Definition(source, default, settings, experiments, mappings, changes, complete)
-
-
-def _with_neighbour(problem: Problem, path: Path) -> Problem:
-    """Return a problem with a file that cannot be read, with the name of one that it may have meant."""
-    if path.exists() or not path.parent.is_dir():
-        return problem
-    there = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")]
-    close = nearest(path.name, there)
-    hint = f"did you mean {path.parent / close}?" if close else ""
-    return Problem(problem.message, problem.position, hint=hint)
 
 
 def _own_path(target: dict[str, Any], path: Sequence[str | int]) -> None:

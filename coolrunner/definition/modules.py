@@ -130,6 +130,12 @@ def _check_function(target: ModuleTarget, path: Path) -> tuple[str, str] | None:
         return message, (error.text or "").strip()
     except (OSError, ValueError) as error:
         return f"the Module {target.module!r} cannot be read: {error}", ""
+    own = [node for node in tree.body if isinstance(node, _FUNCTION) and node.name == target.function]
+    if own and not any(
+        (own[-1].args.posonlyargs, own[-1].args.args, own[-1].args.vararg, own[-1].decorator_list)
+    ):
+        message = f"{target.function} in the Module {target.module!r} takes no argument ({path})"
+        return message, f"it is given the experiment: def {target.function}(exp)"
     names = set(_names_bound(tree))
     if names & {target.function, "*", "__getattr__"}:
         return None

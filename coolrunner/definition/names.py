@@ -20,6 +20,8 @@ LATER_KEYS = ("After", "Command", "Hold", "Priority", "Resources", "Retries", "S
 GIVEN_NAMES = ("REP", "ID", "STUDY", "HOST", "RUN", "STARTED", "TIME_ELAPSED", "SOLVED", "ERROR", "TRACEBACK")
 
 _SHORT = 5
+# Names that a Module may well have for itself (name, module, run) are left alone.
+_LOWER_CASE = {key.lower(): key for key in ("Repeat", "YamlLog", "Timeout", "Global")}
 
 
 def one_letter_away(name: str, known: str) -> bool:
@@ -82,6 +84,9 @@ def _check_key(definition: Definition, number: int, key: Any, problems: Problems
         problems.warn(nearly)  # Rum and Fun are words as well
         return True
     else:
+        if key in _LOWER_CASE:
+            message = f"{key} goes to the Module; the runner's own is {_LOWER_CASE[key]}"
+            problems.warn(found(message))
         if key in own_names():
             reached = f"exp.{key} is something else in a Module; this key is reached as exp[{key!r}]"
             problems.warn(found(reached))

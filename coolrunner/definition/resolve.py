@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from coolrunner.definition.documents import Definition
@@ -56,6 +57,9 @@ class _Place:
     levels: tuple[_Level, ...]
     history: History
     base: Mapping[str, Any]
+
+
+_BY_NAME = re.compile(r"""\bE\[\s*(['"])(.+?)\1\s*\]""")
 
 
 class Resolver:
@@ -165,12 +169,25 @@ class Resolver:
                 place, path, expression, f"the expression gives no plain data: {words}", _plain_hint(words)
             )
         except (Exception, SystemExit) as error:
-            first = "E" in expression.names and not place.history
-            hint = (
-                "E is empty in the first experiment: give it a value of its own, or write ... if E else ..."
-            )
-            message = f"the expression raises {_words(error)}"
-            return self._fail(place, path, expression, message, hint if first else "")
+            hint = self._later(expression.text, place)
+            if not hint and "E" in expression.names and not place.history:
+                hint = "E is empty in the first experiment: give it its own value, or write ... if E else ..."
+            return self._fail(place, path, expression, f"the expression raises {_words(error)}", hint)
+
+    def _later(self, text: str, place: _Place) -> str:
+        """Return a hint at an experiment that is asked for by name and stands further down, or nothing."""
+        for match in _BY_NAME.finditer(text):
+            number = self._last_named.get(match[2], 0)
+            if number > place.document and match[2] not in place.history:
+                there = self._definition.position(number, ("Name",), key=True)
+                return f"{match[2]!r} stands further down ({_line(there)}): move it above this experiment"
+        return ""
+
+    @cached_property
+    def _last_named(self) -> dict[Any, int]:
+        """The number of the last document of each name."""
+        names = (mapping.get("Name") for mapping in self._definition.experiments)
+        return {name: number for number, name in enumerate(names, start=1) if isinstance(name, str)}
 
     def _unknown(self, name: str, place: _Place, path: Steps) -> tuple[str, str] | None:
         """Return message and hint for a name that may not be used here; None where it may be."""

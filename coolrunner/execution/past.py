@@ -12,6 +12,15 @@ from coolrunner.queue.base import Queue, Status
 __all__ = ["PastIndex"]
 
 
+_WHY = {
+    Status.WAITING: "it has not run yet",
+    Status.RUNNING: "it is still running",
+    Status.FAILED: "it failed",
+    Status.INTERRUPTED: "it was interrupted",
+    Status.LOST: "it was lost",
+}
+
+
 class PastIndex:
     """Finds the experiments before one, in its repetition of the list, by place or name."""
 
@@ -46,9 +55,10 @@ class PastIndex:
         try:
             status = self._queue.status(found.id)
         except KeyError:
-            raise LookupError(f"{where} was not picked, so it has no results") from None
+            pick = f"pick it, too: --pick {found.index},{planned.index}"
+            raise LookupError(f"{where} was not picked, so it has no results; {pick}") from None
         if status is not Status.DONE:
-            raise LookupError(f"{where} is {status.value}, so it has no results")
+            raise LookupError(f"{where} has no results: {_WHY[status]}")
         return Experiment(dict(found.experiment.inputs), freeze(dict(found.experiment.results)))
 
     def _nearest(self, name: str, first: int, before: int) -> int:

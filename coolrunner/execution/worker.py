@@ -155,8 +155,9 @@ def _describe(outcome: Outcome, error: BaseException) -> None:
         lines = traceback.format_exception_only(type(error), error)
         named = next((line for line in lines if not line.startswith(" ")), lines[-1])
         text = str(error) if isinstance(error, SolveError) else named
-        outcome.error = _encodable(text.strip().partition("\n")[0])
-        outcome.traceback = _encodable("".join(traceback.format_exception(type(error), error, trace)))
+        outcome.error = _encodable(text.strip().partition("\n")[0]).removeprefix("coolrunner.errors.")
+        shown = "".join(traceback.format_exception(type(error), error, trace))
+        outcome.traceback = _encodable(shown).replace("\ncoolrunner.errors.", "\n")
     except Exception:
         outcome.error = f"{type(error).__name__} (whose message cannot be shown)"
         outcome.traceback = "".join(traceback.format_tb(trace))

@@ -8,13 +8,14 @@ from coolrunner.yamlio.plain import to_plain
 from coolrunner.yamlio.reading import load, read_documents
 from coolrunner.yamlio.source import Document, Source, moved, read_source
 from coolrunner.yamlio.stream import RawDocument, read_text, split_documents
-from coolrunner.yamlio.writing import dump
+from coolrunner.yamlio.writing import dump, flow_text
 
 __all__ = [
     "Document",
     "RawDocument",
     "Source",
     "dump",
+    "flow_text",
     "load",
     "moved",
     "read_documents",

@@ -230,4 +230,5 @@ def _bad_scalar(source: Source, scalar: Any, error: ValueError) -> Problem:
 
 def _twice(source: Source, key: Any, mark: Any) -> Problem:
     message = f"the key {str(key)!r} is given twice in one mapping"
-    return source.problem(message, mark.line + 1, mark.column + 1)
+    hint = "a new experiment begins after a line '---'" if mark.column == 0 else ""
+    return source.problem(message, mark.line + 1, mark.column + 1, hint)

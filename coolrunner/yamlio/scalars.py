@@ -42,6 +42,7 @@ _resolved: dict[str, Any] = {}
 _written: dict[str, str] = {}
 _DECIMAL_LIMIT = 10**600  # sys.set_int_max_str_digits cannot go lower than 640 digits
 _MEMO_LIMIT = 200_000  # scalars remembered each way; a study has few distinct ones
+_MEMO_LENGTH = 200  # characters; a long text seldom comes twice
 
 
 def resolve_plain(text: str) -> Any:
@@ -61,9 +62,10 @@ def resolve_plain(text: str) -> Any:
     if tag != _STR:
         value = _resolver.construct_object(ScalarNode(tag, text), deep=True)
         _resolver.constructed_objects.clear()  # PyYAML would keep each for aliases, for ever
-    if len(_resolved) >= _MEMO_LIMIT:
-        _resolved.clear()
-    _resolved[text] = value
+    if len(text) <= _MEMO_LENGTH:
+        if len(_resolved) >= _MEMO_LIMIT:
+            _resolved.clear()
+        _resolved[text] = value
     return value
 
 
@@ -91,7 +93,7 @@ def scalar_text(value: Any) -> str | None:
             return _written[value]
         except KeyError:
             text = _string_text(value)
-            if text is not None:
+            if text is not None and len(text) <= _MEMO_LENGTH:
                 if len(_written) >= _MEMO_LIMIT:
                     _written.clear()
                 _written[value] = text

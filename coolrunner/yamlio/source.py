@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from coolrunner.errors import Position, Problem, YamlError
+from coolrunner.errors import Position, Problem, YamlError, nearest
 from coolrunner.yamlio.scalars import Loader, resolve_plain
 
 __all__ = ["Document", "Source", "moved", "read_source"]
@@ -151,7 +151,7 @@ def read_source(path: Path | str, name: str | None = None) -> Source:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise YamlError(Problem("this file does not exist", Position(name))) from None
+        raise YamlError(Problem("this file does not exist", Position(name), hint=_neighbour(path))) from None
     except IsADirectoryError:
         raise YamlError(Problem("this is a directory; a YAML file was expected", Position(name))) from None
     except OSError as error:
@@ -167,6 +167,16 @@ def read_source(path: Path | str, name: str | None = None) -> Source:
             Problem(message, Position(name, line, column), hint="save the file with the encoding UTF-8")
         ) from None
     return Source(name, text)
+
+
+def _neighbour(path: Path) -> str:
+    """Return a hint at a file beside a missing one that may have been meant, or an empty string."""
+    try:
+        there = {entry.stem: entry for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")}
+    except OSError:
+        return ""
+    close = nearest(path.stem, there)  # the endings are alike anyway
+    return f"did you mean {there[close]}?" if close else ""
 
 
 def moved(error: YamlError, lines: int) -> YamlError:

@@ -109,6 +109,7 @@ _NESTED = object()
 _OTHER = object()
 _lines: dict[str, tuple[int, str, Any] | None] = {}
 _MEMO_LIMIT = 100_000
+_MEMO_LENGTH = 200  # characters; a long line seldom comes twice
 
 
 def read_text(text: str, name: str = "text", line: int = 1) -> Any:
@@ -149,9 +150,10 @@ def _read_lines(text: str) -> Any:
             item = _lines[line]
         except KeyError:
             item = _read_line(line)
-            if len(_lines) >= _MEMO_LIMIT:
-                _lines.clear()
-            _lines[line] = item
+            if len(line) <= _MEMO_LENGTH:
+                if len(_lines) >= _MEMO_LIMIT:
+                    _lines.clear()
+                _lines[line] = item
         if item is None:
             return _OTHER
         indent, key, value = item

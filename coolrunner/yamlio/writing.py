@@ -13,7 +13,7 @@ import yaml
 
 from coolrunner.yamlio.scalars import scalar_text
 
-__all__ = ["dump"]
+__all__ = ["dump", "flow_text"]
 
 
 class _Dumper(yaml.CSafeDumper):
@@ -59,6 +59,22 @@ def dump(mapping: Mapping[Any, Any]) -> str:
     lines: list[str] = []
     _mapping_lines(mapping, "", lines)
     return "\n".join(lines) + "\n"
+
+
+def flow_text(value: Any) -> str:
+    """Return any plain data as YAML on one line, to be shown."""
+    text = scalar_text(value)
+    if text is not None:
+        return text
+    shown = yaml.dump(
+        [_builtin(value)],  # in a list no text is written as a block of lines
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=True,
+        width=2**30,
+    )
+    return shown.strip()[1:-1]
 
 
 def _mapping_lines(mapping: Mapping[Any, Any], indent: str, lines: list[str]) -> None:

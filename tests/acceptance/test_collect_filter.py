@@ -311,7 +311,7 @@ def test_a_mistake_in_an_expression_is_shown_with_a_caret(tmp_path: Path) -> Non
     done = call("filter.py", "log.yaml", "--filter", "ACC > quit()", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.split("\n")[:3] == [
-        "--filter: quit() is not allowed here",
+        "error: --filter: quit() is not allowed here",
         "    ACC > quit()",
         "          ^",
     ]

@@ -306,7 +306,7 @@ def test_solve_makes_an_experiment_depend_on_an_earlier_one(project: Project, ex
     ]  # fmt: skip
     errors = [record["ERROR"] for record in project.log("log.failed.yaml")]
     assert errors[1].startswith(
-        "start: solve E['broken'].ACC: LookupError: experiment 'broken' (index 2) is failed"
+        "start: solve E['broken'].ACC: LookupError: experiment 'broken' (index 2) has no results"
     )
 
 

@@ -43,7 +43,7 @@ class Before(Past):
             inputs = freeze({"Name": "done", "optimizer": {"lr": 0.5}, "sizes": [1, 2]})
             return Experiment(dict(inputs), freeze({"ACC": 0.75, "CURVE": {"loss": [3, 2]}}))
         if key in ("other", 1, -1):
-            raise LookupError("experiment 'other' is failed, so it has no results")
+            raise LookupError("experiment 'other' has no results: it failed")
         if isinstance(key, int):
             raise IndexError(f"E[{key}]: there are 2 experiments before this one")
         raise LookupError(f"no experiment before this one is named {key!r}")
@@ -310,7 +310,7 @@ def test_solve_costs_what_it_asks_for(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("E['other'].ACC", "a: solve E['other'].ACC: LookupError: experiment 'other' is failed"),
+        ("E['other'].ACC", "a: solve E['other'].ACC: LookupError: experiment 'other' has no results"),
         ("E['nobody']", "a: solve E['nobody']: LookupError: no experiment before this one is named 'nobody'"),
         ("E[7]", "a: solve E[7]: IndexError: E[7]: there are 2 experiments before this one"),
         ("E['done'].NOTHING", "a: solve E['done'].NOTHING: AttributeError: there is no key 'NOTHING'"),

@@ -481,6 +481,14 @@ def test_one_letter_away_from_a_short_name_is_a_warning(key: str) -> None:
     assert warning.position is not None and warning.position.line == 4
 
 
+@pytest.mark.parametrize("key", ["repeat", "yamllog", "timeout", "global"])
+def test_a_parameter_of_the_runner_in_lower_case_is_warned_of(key: str) -> None:
+    """CR-10: it goes to the Module."""
+    (warning,) = read(f"{{}}\n---\nName: a\n{key}: 5\n").warnings
+    assert f"{key} goes to the Module; the runner's own is " in warning.message
+    assert place(warning) == (4, 1)
+
+
 @pytest.mark.parametrize("key", ["repat", "REPAT", "Batch", "Reported", "module", "_Repat"])
 def test_other_keys_are_nobodys_business(key: str) -> None:
     """CR-10."""

@@ -142,6 +142,19 @@ def test_what_does_not_bind_the_name_does_not_count(project: Path, source: str) 
     assert wrong[0] == f"the Module 'module' has no function 'main' ({project / 'module.py'})"
 
 
+def test_a_function_that_takes_no_experiment_is_told_to(project: Path) -> None:
+    """CR-11."""
+    write(project / "module.py", "def main():\n    pass\n")
+    message, hint = check("module") or ("", "")
+    assert message == f"main in the Module 'module' takes no argument ({project / 'module.py'})"
+    assert hint == "it is given the experiment: def main(exp)"
+    for arguments in ("exp", "exp, /", "*all", "exp=None"):
+        write(project / "module.py", f"def main({arguments}):\n    pass\n")
+        assert check("module") is None
+    write(project / "module.py", "@given_the_experiment\ndef main():\n    pass\n")
+    assert check("module") is None
+
+
 def test_another_function_in_it_is_offered(project: Path) -> None:
     """CR-11."""
     write(project / "module.py", "def helper(): pass\ndef mian(exp): pass\n")

@@ -321,7 +321,7 @@ def test_solve_reaches_results_of_experiments_before(directory: Path) -> None:
 @pytest.mark.parametrize(
     ("expression", "pick", "error"),
     [
-        ("E['bad'].A", ("0-9",), "experiment 'bad' (index 0) is failed, so it has no results"),
+        ("E['bad'].A", ("0-9",), "experiment 'bad' (index 0) has no results: it failed"),
         ("E['good'].A", ("0", "2"), "experiment 'good' (index 1) was not picked, so it has no results"),
         ("E['bda'].A", ("0-2",), "no experiment before this one is named 'bda'"),
         ("E[-3].A", ("0-2",), "E[-3]: there are 2 experiments before this one"),

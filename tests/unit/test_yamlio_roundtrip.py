@@ -11,7 +11,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from coolrunner.yamlio import Source, dump, load, read_documents, read_text, split_documents
+from coolrunner.yamlio import Source, dump, flow_text, load, read_documents, read_text, split_documents
 from tests.yaml_data import TRICKY, mappings, plain, same
 
 
@@ -57,6 +57,14 @@ def test_a_mapping_is_written_in_lines_that_a_person_reads(value: dict[str, Any]
         line for line in lines if line[:1] not in ("", " ", "-") and not line.startswith(("{}", "]", "}"))
     ]
     assert len(tops) == len(value)
+
+
+@given(plain)
+def test_any_value_can_be_shown_on_one_line_that_reads_back_equal(value: Any) -> None:
+    """CR-07: where a plan shows it."""
+    text = flow_text(value)
+    assert "\n" not in text
+    assert same(load(f"x: {text}")["x"], value)
 
 
 LOOKS: list[tuple[dict[str, Any], str]] = [
