@@ -100,7 +100,11 @@ def measure(command: list[str], directory: Path, runs: int, clean: str = "") -> 
             (directory / clean).unlink(missing_ok=True)
         began = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            command,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
         assert process.stderr is not None
         errors = process.stderr.read()
@@ -149,19 +153,31 @@ def nothing(table: Table, work: Path, runs: int, count: int) -> None:
         (work / f"nothing{number}.yaml").write_text(DEFINITION.format(count=number))
     small = measure([*RUN, "--exp", f"nothing{count}.yaml", "--inline", "--quiet"], work, runs, "log.yaml")
     table.row(f"{count:,} do-nothing experiments, --inline", small, count)
-    large = measure([*RUN, "--exp", f"nothing{10 * count}.yaml", "--inline", "--quiet"], work, runs, "log.yaml")
+    large = measure(
+        [*RUN, "--exp", f"nothing{10 * count}.yaml", "--inline", "--quiet"], work, runs, "log.yaml"
+    )
     table.row(f"{10 * count:,} the same", large, 10 * count, f"ratio to {count:,}: {large[0] / small[0]:.1f}")
     if has("sacred"):
         number = max(count // 10, 10)
         other, memory = measure([sys.executable, "sacred_app.py", str(number)], work, 1, "runs")
         ratio = small[0] / count / (other / number)
-        table.row(f"  Sacred, file storage, {number} runs in a loop", (other, memory), number, f"ratio ours/Sacred {ratio:.3f}")
+        table.row(
+            f"  Sacred, file storage, {number} runs in a loop",
+            (other, memory),
+            number,
+            f"ratio ours/Sacred {ratio:.3f}",
+        )
     fresh = measure([*RUN, "--exp", f"nothing{count}.yaml", "--quiet"], work, runs, "log.yaml")
     table.row(f"{count:,} in fresh processes", fresh, count)
     if shutil.which("parallel"):
         command = ["sh", "-c", f"seq {count} | parallel -j1 true"]
         other, memory = measure(command, work, 1)
-        table.row(f"  GNU parallel, {count:,} times true, 1 job", (other, memory), count, f"ratio ours/parallel {fresh[0] / other:.2f}")
+        table.row(
+            f"  GNU parallel, {count:,} times true, 1 job",
+            (other, memory),
+            count,
+            f"ratio ours/parallel {fresh[0] / other:.2f}",
+        )
     else:
         print("  GNU parallel: not installed")
     if has("hydra"):
@@ -169,13 +185,20 @@ def nothing(table: Table, work: Path, runs: int, count: int) -> None:
         values = ",".join(map(str, range(number)))
         other, memory = measure([sys.executable, "hydra_app.py", "-m", f"+x={values}"], work, 1, "multirun")
         ratio = fresh[0] / count / (other / number)
-        table.row(f"  Hydra -m, {number} jobs, one process", (other, memory), number, f"ratio ours/Hydra {ratio:.3f}")
+        table.row(
+            f"  Hydra -m, {number} jobs, one process",
+            (other, memory),
+            number,
+            f"ratio ours/Hydra {ratio:.3f}",
+        )
 
 
 def reading(table: Table, work: Path, runs: int, count: int) -> None:
     """A definition of many documents with three expressions each, read and resolved."""
     for number in (count // 10, count):
-        text = DEFINITION.split("---")[0].format() + "".join(THREE_EXPRESSIONS.format(i=i) for i in range(number))
+        text = DEFINITION.split("---")[0].format() + "".join(
+            THREE_EXPRESSIONS.format(i=i) for i in range(number)
+        )
         (work / f"read{number}.yaml").write_text(text)
     code = (
         "import sys; sys.path[:0] = ['.', sys.argv[1]]\n"
@@ -193,7 +216,12 @@ def reading(table: Table, work: Path, runs: int, count: int) -> None:
     (work / "naive.yaml").write_text(text.replace("e-3", ".0e-3"))
     other, memory = measure([sys.executable, "naive.py", "naive.yaml"], work, 1)
     ratio = figures[-1][0] / count / (other / number)
-    table.row(f"  a history of its own an expression, {number:,}", (other, memory), number, f"ratio ours/that {ratio:.3f}")
+    table.row(
+        f"  a history of its own an expression, {number:,}",
+        (other, memory),
+        number,
+        f"ratio ours/that {ratio:.3f}",
+    )
 
 
 def main() -> None:

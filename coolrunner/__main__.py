@@ -2,6 +2,6 @@
 
 import sys
 
-from coolrunner.cli.main import main
+from coolrunner.cli import main
 
 sys.exit(main())

@@ -71,7 +71,7 @@ def enter(command: str) -> int:
     if str(CHECKOUT) not in sys.path:
         sys.path.insert(0, str(CHECKOUT))
 
-    from coolrunner.cli.main import main
+    from coolrunner.cli import main
 
     return main([command, *sys.argv[1:]], script=script)
 

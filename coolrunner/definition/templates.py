@@ -98,7 +98,7 @@ class Templates:
     used
         The names that expressions mention, ``solve`` ones among them.
     needs_past
-        Whether a ``solve`` expression mentions ``E``.
+        Whether a ``solve`` expression mentions ``E``, or may do so.
     """
 
     default: Template = field(default_factory=Template)
@@ -161,7 +161,9 @@ class _Maker:
             self._problems.add(problem)
             return None
         self._made.used.update(expression.names)
-        self._made.needs_past |= mark == SOLVE_MARK and "E" in expression.names
+        # A `parse` expression may make the text of a `solve` one, with whatever is in that.
+        asks = "E" in expression.names if mark == SOLVE_MARK else SOLVE_MARK in expression.text
+        self._made.needs_past |= asks
         if expression.doubt:
             message = f"in {dotted(path)}: {expression.doubt}"
             self._problems.warn(self._definition.problem(self._number, path, message, skip=len(mark)))

@@ -79,7 +79,7 @@ def test_an_environment_that_does_not_help_is_tried_once(bare: str, tmp_path: Pa
 
 def test_help_and_import_load_nothing_heavy() -> None:
     heavy = {"yaml", "rich", "slack_sdk", "numpy", "pandas", "sklearn", "torch"}
-    for call in ("import coolrunner", "from coolrunner.cli.main import main; main(['run', '--help'])"):
+    for call in ("import coolrunner", "from coolrunner.cli import main; main(['run', '--help'])"):
         code = f"import sys\ntry:\n    {call}\nfinally:\n    print(*sys.modules, file=sys.stderr)"
         loaded = run([sys.executable, "-c", code], cwd=ROOT).stderr.split()
         assert "coolrunner" in loaded
@@ -166,7 +166,7 @@ def test_the_main_job_trains_real_classifiers(tmp_path: Path) -> None:
 
 def coolrunner(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Call the console command of this checkout."""
-    code = "import sys; from coolrunner.cli.main import main; sys.exit(main())"
+    code = "import sys; from coolrunner.cli import main; sys.exit(main())"
     return run([sys.executable, "-c", code, *arguments], cwd=cwd, PYTHONPATH=str(ROOT))
 
 

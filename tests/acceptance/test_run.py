@@ -648,7 +648,7 @@ def test_an_installed_library_is_imported_once_where_that_is_safe(project: Proje
         ("SEEN = os.environ['HEAVY']\n", "", SETS_VARIABLE),
         ("SEEN = os.environ.get('HEAVY')\n", "", SETS_VARIABLE),
     ],
-    ids=["thread", "off", "dies in the helper", "raises in the helper", "needs the Module", "heeds the Module"],
+    ids=["thread", "off", "dies in the helper", "raises in it", "needs the Module", "heeds the Module"],
 )  # fmt: skip
 def test_a_library_that_is_not_safe_to_share_is_imported_by_each_experiment(
     project: Project, library: str, definition: str, module: str

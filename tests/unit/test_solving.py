@@ -144,7 +144,7 @@ def test_strange_objects_are_no_trouble() -> None:
         ({"lr": "solve 1 / 0"}, "lr: solve 1 / 0: ZeroDivisionError: division by zero"),
         ({"n": {"l": [0, "solve 1 / 0"]}}, "n.l[1]: solve 1 / 0: ZeroDivisionError"),
         ({"a": "solve 1 +"}, "a: solve 1 +: not a dotted path or an expression"),
-        ({"a": "solve witdh", "width": 1}, "a: 'witdh' is neither a key of this experiment nor a module; did"),
+        ({"a": "solve witdh", "width": 1}, "a: 'witdh' is neither a key of this experiment nor a module"),
         ({"a": "solve witdh", "width": 1}, "did you mean width?"),
         ({"a": "solve collections.OrderedDic"}, "a: solve collections.OrderedDic: AttributeError"),
         ({"a": "solve xml.etre.ElementTree"}, "there is no 'etre' in xml; did you mean etree?"),
