@@ -38,8 +38,11 @@ class ReadOnlyDict(dict[Any, Any]):
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise ReadOnlyError(f"the inputs of an experiment are read-only; {_HOW}")
 
-    __setattr__ = __delattr__ = __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
+    def _refuse_key(self, key: Any, *_: Any) -> NoReturn:
+        raise ReadOnlyError(f"{key!r} cannot be changed: the inputs of an experiment are read-only; {_HOW}")
+
+    __ior__ = clear = popitem = update = _refuse
+    __setattr__ = __delattr__ = __setitem__ = __delitem__ = pop = setdefault = _refuse_key
 
     def copy(self) -> dict[Any, Any]:
         """Return a plain dict with the same items."""

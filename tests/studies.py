@@ -151,7 +151,15 @@ class Project:
     def wait_for(self, name: str) -> str:
         """Wait until a Module has written a file and a line in it; return its text."""
         path = self.path / name
-        return str(until(lambda: path.exists() and path.read_text().strip(), name))
+
+        def written() -> str:
+            over = all(process.poll() is not None for process in self._started)
+            text = path.read_text().strip() if path.exists() else ""
+            if over and not text:
+                raise AssertionError(f"the study ended without {name}")
+            return text
+
+        return str(until(written, name))
 
     def open(self, command: list[str], **options: Any) -> subprocess.Popen[Any]:
         """Start a command, as the leader of a session of its own."""

@@ -227,7 +227,7 @@ class Resolver:
         if name != path[len(level.path)]:
             there = self._definition.position(document, (*level.path, name), key=True)
             return f"{name} stands further down ({_line(there)})", "move it above this line"
-        if len(path) == len(level.path) + 1:
+        if not isinstance(level.template[name], Template):
             return (
                 f"{name} is being defined here and has no value yet",
                 f"give the value that {name} is made of a name of its own, such as _{name}, above this line",

@@ -18,6 +18,8 @@ from coolrunner.execution.worker import TimedOut, run_job
 
 __all__ = ["InlineBackend"]
 
+_FOREVER = 1e8  # seconds that a timer can count
+
 
 class InlineBackend:
     """Runs a job at once, in `start`.
@@ -119,7 +121,7 @@ class _Interruptible:
                 self._before[number] = signal.signal(number, self._interrupt)
         if self._limit is not None:
             self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._alarm)
-            signal.setitimer(signal.ITIMER_REAL, self._limit, self._grace)
+            signal.setitimer(signal.ITIMER_REAL, min(self._limit, _FOREVER), max(self._grace, 0.1))
         self._inside = True
         if self.noted:
             self.__exit__()

@@ -27,6 +27,9 @@ __all__ = ["LocalBackend"]
 #: Seconds that the helper may take to import libraries.
 WARM_LIMIT = 120.0
 
+# Seconds; a selector cannot count beyond a few weeks.
+_LONGEST_WAIT = 86400.0
+
 _HELPER = """
 import sys
 sys.path[:] = {path!r}
@@ -231,7 +234,7 @@ class LocalBackend:
         waits = [limit - now for running in self._running.values() if (limit := running.limit) is not None]
         if timeout is not None:
             waits.append(timeout)
-        for key, _ in self._selector.select(max(min(waits), 0.0) if waits else None):
+        for key, _ in self._selector.select(min(max(min(waits), 0.0), _LONGEST_WAIT) if waits else None):
             running: Running | None = key.data
             if key.fileobj is self._wake:
                 with contextlib.suppress(BlockingIOError):

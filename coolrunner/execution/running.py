@@ -62,6 +62,7 @@ class Running:
         self.exit: int | None = None
         self.interrupted = False
         self._grace = grace
+        self._linger = max(grace, 1.0)  # to flush and to close takes a moment, whatever the grace
         self._frames = FrameReader()
         self._began = time.time()
         self._clock = time.monotonic()
@@ -141,7 +142,8 @@ class Running:
     def take_outcome(self, outcome: Outcome) -> None:
         """Take what came of it; its process has a while to end."""
         self.outcome = outcome
-        self._kill_at = time.monotonic() + self._grace
+        outcome.started = outcome.started or self._began
+        self._kill_at = time.monotonic() + self._linger
 
     def due_signal(self) -> int | None:
         """Return the signal that is due, if one is, and take it for sent."""
@@ -177,7 +179,7 @@ class Running:
             outcome.ending = Ending.INTERRUPTED  # what it raised, or died of, came of the interrupt
         if self._lingered:
             outcome.warnings.append(
-                f"its process did not end within {self._grace:g} s after the Module had returned (threads "
+                f"its process did not end within {self._linger:g} s after the Module had returned (threads "
                 "that go on?) and was killed"
             )
         return outcome

@@ -66,15 +66,17 @@ class Stop:
             self.requested = True
         elif is_interrupt:
             self.kill_now = True
-        if not is_interrupt or self.kill_now:
+        if not is_interrupt or self.kill_now or self.final:
             self.final = True
             self.by_failures = False
 
     def end_by_failures(self) -> None:
         """End the study once what runs has ended."""
-        self.final = self.by_failures = True
-        self.phase = Phase.STOPPING
-        self._until = float("inf")
+        self.final = True
+        self.by_failures = not self.pressed
+        if self.phase is Phase.NONE:  # else a person has asked already, and the grace goes on
+            self.phase = Phase.STOPPING
+            self._until = float("inf")
 
     def begin(self, phase: Phase, seconds: float = 0.0) -> None:
         """Enter a phase that lasts `seconds`."""

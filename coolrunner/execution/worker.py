@@ -24,6 +24,7 @@ from coolrunner.yamlio.plain import to_plain
 __all__ = ["TimedOut", "run_job"]
 
 _OURS = str(Path(__file__).parent)
+_EXPERIMENT = Experiment.__init__.__code__.co_filename
 
 
 class TimedOut(BaseException):
@@ -156,7 +157,10 @@ def _describe(outcome: Outcome, error: BaseException) -> None:
         named = next((line for line in lines if not line.startswith(" ")), lines[-1])
         text = str(error) if isinstance(error, SolveError) else named
         outcome.error = _encodable(text.strip().partition("\n")[0]).removeprefix("coolrunner.errors.")
-        shown = "".join(traceback.format_exception(type(error), error, trace))
+        told = traceback.TracebackException(type(error), error, trace)
+        while len(told.stack) > 1 and told.stack[-1].filename == _EXPERIMENT:
+            told.stack.pop()  # the user's line that met a read-only input, not ours that refused it
+        shown = "".join(told.format())
         outcome.traceback = _encodable(shown).replace("\ncoolrunner.errors.", "\n")
     except Exception:
         outcome.error = f"{type(error).__name__} (whose message cannot be shown)"

@@ -299,6 +299,8 @@ class LogBook:
         LogError
             It could not be written, or what was written before could not be brought to the disk.
         """
+        if self._broken is not None:  # nothing more may be acknowledged that a power cut would take
+            raise LogError(f"the log {path} cannot be brought to the disk: {self._broken.strerror}")
         log = self._logs.get(path) or YamlLog(path)
         log.append(identity, record)
         self._logs[path] = log
@@ -312,8 +314,6 @@ class LogBook:
             self._thread = threading.Thread(target=self._sync_forever, name="log-sync", daemon=True)
             self._thread.start()
         self._wake.set()
-        if self._broken is not None:
-            raise LogError(f"the log {path} cannot be brought to the disk: {self._broken.strerror}")
 
     def close(self) -> None:
         """Bring everything to the disk and close the logs.

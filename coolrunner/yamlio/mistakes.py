@@ -79,6 +79,8 @@ def _hint(source: Source, words: str, context: str, mark: Any) -> str:
         hint = "this quotation mark is never closed"
     elif "escape character" in words:
         hint = "use single quotes: in double ones a backslash begins an escape such as \\n"
+    elif "flow" in context and after[:1] in ("[", "{") and before[-1:].strip(" [{,:-"):
+        hint = "put quotes around the whole of a value that has brackets in it"
     elif "flow" in context and after[:1] in ("[", "{"):
         hint = "this bracket is never closed"
     elif _BEGINS.search(words) and (after[:1] in _INDICATORS or before[-1:] in _INDICATORS):

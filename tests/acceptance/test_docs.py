@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from coolrunner.cli import main
+from coolrunner.cli import entry
 from coolrunner.definition.names import GIVEN_NAMES, LATER_KEYS, RUNNER_KEYS
 from coolrunner.definition.settings import Settings
 from tests.checkouts import ROOT, copy_checkout, shell, write_script
@@ -106,14 +106,14 @@ def test_the_study_that_the_docs_explain_is_the_one_that_init_writes() -> None:
 
 def options(command: str) -> set[str]:
     """Return the options of a command."""
-    parser = main._parser(command, main._command(command), None)
+    parser = entry._parser(command, entry._command(command), None)
     assert isinstance(parser, argparse.ArgumentParser)
     return {name for action in parser._actions for name in action.option_strings}
 
 
 def test_the_reference_names_everything_there_is() -> None:
     reference = (ROOT / "docs" / "reference.md").read_text()
-    for command in main.COMMANDS:
+    for command in entry.COMMANDS:
         for option in options(command):
             assert f"`{option}" in reference, f"{command} {option}"
     for key in (

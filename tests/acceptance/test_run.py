@@ -425,6 +425,37 @@ def test_experiments_know_nothing_of_each_other(project: Project) -> None:
     assert [record["SEEN"] for record in project.log()] == [0, 0, 0]
 
 
+def test_a_module_may_have_processes_and_threads_of_its_own(project: Project, executor: list[str]) -> None:
+    """Pools of every kind, as data loaders use them."""
+    project.module(
+        """
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+        def square(x):
+            return x * x
+
+        def main(exp):
+            context = multiprocessing.get_context(exp.how)
+            with context.Pool(2) as pool:
+                exp.POOL = pool.map(square, range(3))
+            with ProcessPoolExecutor(2, mp_context=context) as pool:
+                exp.FUTURES = list(pool.map(square, range(3)))
+            with ThreadPoolExecutor(2) as pool:
+                exp.THREADS = list(pool.map(square, range(3)))
+        """
+    )
+    project.study(
+        "Module: modules.module\nhow: parse Name\n---\nName: fork\n---\nName: spawn\n---\nName: forkserver\n"
+    )
+    done = project.json(*executor)
+    assert done.status == 0, done.stdout
+    assert not done.notices
+    for record in project.log():
+        assert record["POOL"] == record["FUTURES"] == record["THREADS"] == [0, 1, 4]
+    project.check_nothing_runs()
+
+
 # --- ends ------------------------------------------------------------------------------------------
 
 

@@ -235,6 +235,8 @@ BAD_YAML: list[Any] = [
     ("opt:\n\tlr: 1", (4, 1), "cannot start any token", "never with tabs"),
     ("a: [1, 2", (3, 4), "did not find expected ',' or ']'", "this bracket is never closed"),
     ("a: {b: 1", (3, 4), "did not find expected ',' or '}'", "this bracket is never closed"),
+    ("a: {b: parse E[-1].b}", (3, 15), "did not find expected ',' or '}'", "put quotes around the whole of"),
+    ("a: [parse b['c'], 2]", (3, 12), "did not find expected ',' or ']'", "put quotes around the whole of"),
     ("a: 'text", (3, 4), "unexpected end of stream", "this quotation mark is never closed"),
     ("a: b: c", (3, 5), "mapping values are not allowed", "put quotes around a value that contains ': '"),
     ("a: 1\n   b: 2", (4, 5), "mapping values are not allowed", "is this line indented as it should be?"),
@@ -608,6 +610,13 @@ def test_a_mapping_in_its_own_expression_is_told_how_to_mend_it() -> None:
     found = problem(f"{HEAD}Name: a\nopt:\n  lr: 1\n  wd: parse opt.lr\n")
     assert "opt is being defined here; its keys above this line are known by their own names" in found.message
     assert found.hint == "leave out 'opt.'"
+
+
+def test_a_list_in_its_own_expression_is_told_how_to_mend_it() -> None:
+    """CR-09: unlike those of a mapping, its items have no names to be known by."""
+    found = problem(f"{HEAD}Name: a\nsizes:\n- 1\n- parse sizes[0]\n")
+    assert "sizes is being defined here and has no value yet" in found.message
+    assert "such as _sizes, above this line" in found.hint
 
 
 @pytest.mark.parametrize(

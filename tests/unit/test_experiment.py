@@ -211,6 +211,14 @@ def test_nested_mappings_and_lists_cannot_be_changed(exp: Experiment, change: Ca
     assert exp.opt == {"name": "sgd", "betas": [0.9, 0.99]}
 
 
+def test_the_error_of_a_changed_nested_input_names_the_key(exp: Experiment) -> None:
+    """CR-13."""
+    with pytest.raises(ReadOnlyError, match="'name' cannot be changed"):
+        exp.opt.name = "adam"
+    with pytest.raises(ReadOnlyError, match="'momentum' cannot be changed"):
+        exp.opt["momentum"] = 0.9
+
+
 COPIES: list[Callable[[Any], Any]] = [
     copy.copy,
     copy.deepcopy,
