@@ -132,6 +132,7 @@ def _is_stray(text: str, others: Sequence[str], known: Sequence[str]) -> bool:
 def execute(options: argparse.Namespace) -> int:
     """Run the study and return the exit status."""
     from coolrunner.definition.plan import read_plan
+    from coolrunner.errors import BackendError
     from coolrunner.events import Announcer
     from coolrunner.execution.pinning import PinBoard
     from coolrunner.queue.memory import MemoryQueue
@@ -158,6 +159,9 @@ def execute(options: argparse.Namespace) -> int:
     study = Study(plan, queue, backend, announcer, RunOptions(options.argv, limit))
     try:
         return study.run().status
+    except BrokenPipeError as error:
+        # Not the reader of our output, who may leave: a listener's trouble does not come this far.
+        raise BackendError(f"a process of the study has gone away: {error.strerror}") from error
     finally:
         backend.close()
         announcer.close()

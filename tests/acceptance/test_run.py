@@ -385,14 +385,15 @@ def test_output_appears_where_it_belongs(project: Project, executor: list[str]) 
     project.study("Module: modules.module\n---\nName: a\n---\nName: b\n")
     done = project.run(*executor)
     assert done.status == 0
-    lines = done.stdout.replace("a>", "a>\n").splitlines()
-    kept = [
-        line for line in lines if line in ("<a", "<b", "a>", "b>", "child", "raw") or line.startswith("[")
-    ]
-    assert [line.split()[-1] if line.startswith("[") else line for line in kept][:1] != []
-    order = [line for line in kept if not line.startswith("[")]
-    assert order == ["<a", "child", "raw", "a>", "<b", "child", "raw", "b>"]
-    assert kept.index("<b") > kept.index("a>")
+    shown = done.stdout.replace("a>[", "a>\n[").splitlines()
+    places = [shown.index(line) for line in ("<a", "a>", "<b", "b>")]
+    assert places == sorted(places)
+    for start, end in (places[:2], places[2:]):
+        assert shown[start + 1 : end] == ["child", "raw"]
+    begun, over = (
+        next(i for i, line in enumerate(shown) if f" a {word}" in line) for word in ("started", "done")
+    )
+    assert begun < places[0] < places[1] < over < places[2]
     assert done.stderr.count("aside") == 2
     assert project.json().output.count("<a\naside\nchild\nraw\na>") == 1
 
@@ -520,16 +521,23 @@ def test_failures_may_end_a_study(project: Project, arguments: list[str], ran: i
 def test_the_exit_status_says_how_a_study_went(project: Project, executor: list[str]) -> None:
     """0 all done, 1 some failed, 2 a wrong definition, 130 ended by a person."""
     project.module(
-        "def main(exp):\n    if exp.how == 'fail':\n        1 / 0\n"
-        "    if exp.how == 'end':\n"
-        "        os.kill(os.getppid() if exp.how2 else os.getpid(), signal.SIGTERM)\n        time.sleep(60)\n"
+        """
+        def main(exp):
+            if exp.how == "fail":
+                raise ValueError
+            if exp.how == "end":
+                Path("ready").write_text("yes\\n")
+                time.sleep(300)
+        """
     )
-    study = "Module: modules.module\nhow2: null\n---\nName: one\nhow: HOW\n"
-    statuses = []
-    for how in ("fine", "fail", "[", "end") if executor else ("fine", "fail", "["):
-        project.study(study.replace("HOW", how))
-        statuses.append(project.run("--quiet", *executor).status)
-    assert statuses == ([0, 1, 2, 130] if executor else [0, 1, 2])
+    for how, status in {"fine": 0, "fail": 1, "[": 2}.items():
+        project.study(f"Module: modules.module\n---\nName: one\nhow: {how}\n")
+        assert project.run("--quiet", *executor).status == status
+    project.study("Module: modules.module\n---\nName: one\nhow: end\n")
+    study = project.start(*executor)
+    project.wait_for("ready")
+    study.process.terminate()
+    assert study.finish().status == 130
 
 
 def test_a_reader_that_has_seen_enough_does_not_spoil_the_study(project: Project) -> None:
