@@ -82,6 +82,10 @@ class JsonListener:
         self._stdout.flush()
 
 
+#: Bits of an integer; Python refuses to write much longer ones (beyond 4,300 digits) in decimals.
+_LONGEST = 10_000
+
+
 def _name(kind: type[Event]) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
 
@@ -90,6 +94,8 @@ def _jsonable(value: Any) -> Any:
     """Return a value of which JSON knows every part."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, int) and value.bit_length() > _LONGEST:
+        return hex(value)
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, Mapping):

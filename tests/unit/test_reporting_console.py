@@ -32,6 +32,7 @@ from coolrunner.events import (
     StudyStarted,
 )
 from coolrunner.reporting.console import console_listener
+from coolrunner.reporting.jsonl import JsonListener
 from coolrunner.reporting.text import width_of
 from tests.terminal import Terminal
 
@@ -336,3 +337,10 @@ def test_nothing_heavy_is_loaded_before_it_is_needed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_number_of_thousands_of_digits_does_not_end_the_json() -> None:
+    stream = io.StringIO()
+    listener = JsonListener(stream)
+    listener.handle(ExperimentFinished(0, "k", "n", {"BIG": 10**6000}, ("BIG",), 1.0, "log.yaml"))
+    assert json.loads(stream.getvalue())["record"]["BIG"] == hex(10**6000)
