@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from coolrunner.execution.base import Backend
     from coolrunner.execution.pinning import PinBoard
 
-__all__ = ["HELP", "configure", "execute", "parse"]
+__all__ = ["HELP", "configure", "execute", "is_override", "parse"]
 
 HELP = "run the experiments of a definition"
 EPILOG = """\
@@ -73,8 +73,8 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse
     UsageError
         A path stands alone, as if it were the definition.
     """
-    overrides = [text for text in arguments if _is_override(text)]
-    others = [text for text in arguments if not _is_override(text)]
+    overrides = [text for text in arguments if is_override(text)]
+    others = [text for text in arguments if not is_override(text)]
     # argparse would take "-vocab" for our -v with something behind it; with dashes enough it is not ours.
     options, foreign = parser.parse_known_args(
         [f"--{text}" if _LONG_WITH_ONE_DASH.match(text) else text for text in others]
@@ -91,7 +91,8 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse
     return options
 
 
-def _is_override(text: str) -> bool:
+def is_override(text: str) -> bool:
+    """Whether an argument is an override, well-formed or not (``+5`` is none)."""
     return re.match(r"\+\+?[A-Za-z_]", text) is not None
 
 

@@ -16,10 +16,9 @@ from coolrunner.definition.problems import Problems, shown
 from coolrunner.errors import Position, Problem, YamlError
 from coolrunner.yamlio import Document, Source, load
 
-__all__ = ["Override", "apply_overrides", "looks_like_override", "parse_override"]
+__all__ = ["Override", "apply_overrides", "parse_override"]
 
 COMMAND_LINE = "command line"
-_FORM = re.compile(r"\+\+?[A-Za-z_]")
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]*)\Z")
 _KEY = "_"
 
@@ -65,11 +64,6 @@ class Override:
 
 def _problem(text: str, message: str, hint: str = "", column: int = 1) -> Problem:
     return Problem(message, Position(COMMAND_LINE, column=column), text.replace("\n", " "), hint)
-
-
-def looks_like_override(argument: str) -> bool:
-    """Whether a command-line argument is an override, well-formed or not (``+5`` is none)."""
-    return bool(_FORM.match(argument))
 
 
 def parse_override(text: str, problems: Problems) -> Override | None:

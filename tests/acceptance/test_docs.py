@@ -93,9 +93,9 @@ def test_the_links_of_the_docs_lead_somewhere(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_the_snippets_of_the_docs_are_valid(page: str) -> None:
     for text in blocks(page, "yaml"):
-        list(yaml.safe_load_all(text))
+        assert all(isinstance(document, dict) for document in yaml.safe_load_all(text)), text
     for text in blocks(page, "python"):
-        ast.parse(text)
+        assert ast.parse(text).body, text
 
 
 def test_the_study_that_the_docs_explain_is_the_one_that_init_writes() -> None:

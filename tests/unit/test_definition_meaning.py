@@ -50,7 +50,8 @@ def test_a_run_takes_the_place_of_a_module() -> None:
 
 def test_an_experiment_that_never_runs_needs_no_module() -> None:
     """CR-05."""
-    read("{}\n---\nName: skip\n---\nlr: 1\n", module=None)
+    plan = read("{}\n---\nName: skip\n---\nlr: 1\n", module=None)
+    assert [planned.runs for planned in plan.experiments] == [False, False]
 
 
 def test_a_missing_yamllog_is_log_yaml() -> None:

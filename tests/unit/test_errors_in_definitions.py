@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from coolrunner.definition.durations import parse_duration
 from coolrunner.definition.plan import read_plan
 from coolrunner.errors import DefinitionError, Problem, UsageError
 from tests.definitions import place, pointed_at, problem, problems, read
@@ -450,10 +451,15 @@ def test_a_parameter_of_the_runner_of_the_wrong_kind_is_told_what_was_expected(
     assert hint in found.hint
 
 
-@pytest.mark.parametrize("value", ["90", "1.5", "30s", "30m", "2h", "1d", "1h30m", "1 h 30 m"])
-def test_a_timeout_is_seconds_or_has_units(value: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("90", 90), ("1.5", 1.5), ("30s", 30), ("30m", 1800), ("2h", 7200), ("1d", 86400), ("1h30m", 5400),
+     ("1 h 30 m", 5400)],
+)  # fmt: skip
+def test_a_timeout_is_seconds_or_has_units(value: str, seconds: float) -> None:
     """CR-11."""
-    read(f"{HEAD}Name: a\nTimeout: {value}\n")
+    plan = read(f"{HEAD}Name: a\nTimeout: {value}\n")
+    assert parse_duration(plan.experiments[0].experiment["Timeout"]) == seconds
 
 
 # --- Modules -----------------------------------------------------------------------------------------

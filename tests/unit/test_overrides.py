@@ -9,7 +9,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from coolrunner.definition.overrides import looks_like_override, parse_override
+from coolrunner.cli.run import is_override
+from coolrunner.definition.overrides import parse_override
 from coolrunner.definition.problems import Problems
 from coolrunner.yamlio import dump, load
 from tests.definitions import experiment, experiments, problems, read
@@ -170,13 +171,13 @@ def test_an_override_may_name_a_module_or_repeat() -> None:
 @pytest.mark.parametrize("argument", ["+a=1", "++a.b=1", "+a", "+Global.queue=q", "+_x=1"])
 def test_an_override_begins_with_a_plus_and_a_name(argument: str) -> None:
     """CR-08."""
-    assert looks_like_override(argument)
+    assert is_override(argument)
 
 
 @pytest.mark.parametrize("argument", ["+5", "+5=1", "+", "++", "+=1", "a=1", "--a=1", "+++a=1", "+ a=1"])
 def test_anything_else_belongs_to_the_module(argument: str) -> None:
     """CR-06."""
-    assert not looks_like_override(argument)
+    assert not is_override(argument)
 
 
 def test_several_wrong_overrides_are_told_together() -> None:

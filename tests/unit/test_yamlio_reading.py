@@ -88,7 +88,7 @@ logs = st.recursive(tame, lambda inner: st.dictionaries(names, inner, max_size=5
 )
 
 
-def agree(text: str) -> None:
+def check_agreement(text: str) -> None:
     """See that both of our ways mean what PyYAML means by a text, or that all refuse it."""
     expected = outcome(lambda text: yaml.load(text, Loader=Reference), text)
     for read in (read_text, load):
@@ -106,7 +106,7 @@ def test_the_quick_way_means_what_libyaml_means(chosen: list[str], end: str) -> 
     """CR-15: either both give the same value, or both refuse."""
     text = "\n".join(chosen) + end
     if not re.search(r"^(---|\.\.\.|%)", text, re.MULTILINE):
-        agree(text)
+        check_agreement(text)
 
 
 @settings(max_examples=500, deadline=None)
@@ -119,7 +119,7 @@ def test_the_quick_way_means_what_libyaml_means_by_a_log_with_an_odd_line(
         chosen = [*chosen[:place], odd, *chosen[place:]]
     text = "\n".join([*chosen, ""])
     if not re.search(r"^(---|\.\.\.|%)", text, re.MULTILINE):
-        agree(text)
+        check_agreement(text)
 
 
 @pytest.mark.parametrize("word", sorted({*WORDS, *(text for text in TRICKY if "\n" not in text)}))
@@ -133,7 +133,7 @@ def test_every_word_means_what_libyaml_means_by_it_wherever_it_stands(word: str)
         f"a:\n  {word}: 1\nb: 2\n",
     ):
         if not text.startswith(("---", "...", "%")):
-            agree(text)
+            check_agreement(text)
 
 
 def test_what_is_read_can_be_changed_without_changing_what_is_read_next() -> None:
