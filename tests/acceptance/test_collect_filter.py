@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -89,7 +90,7 @@ def test_collect_gathers_recursively_without_duplicates(tmp_path: Path) -> None:
     assert lines[0] == "3 experiments collected from 2 files; 1 duplicate removed"
     assert lines[1] == f"collected_logs/{path.name}"
     # The script stands elsewhere, so it is named with its place.
-    command = f"{re.escape(str(ROOT / 'filter.py'))} collected_logs/{path.name} --sort ACC --reverse --table"
+    command = f"{re.escape(shlex.quote(str(ROOT / 'filter.py')))} collected_logs/{path.name} --sort ACC --reverse --table"
     assert re.fullmatch(f"next: python3? {command}", lines[2])
     collected = load(path.read_text(encoding="utf-8"))
     assert collected == [
@@ -120,7 +121,7 @@ def test_what_collect_suggests_to_type_next_works(tmp_path: Path) -> None:
     _, _, suggestion = done.stdout.splitlines()[-1].removeprefix("next: ").partition(" ")
     assert suggestion.endswith("--sort ACC --reverse --table")
     shown = subprocess.run(
-        f"{sys.executable} {suggestion}",
+        f"{shlex.quote(sys.executable)} {suggestion}",
         shell=True,
         cwd=tmp_path,
         capture_output=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -543,7 +544,7 @@ def test_the_exit_status_says_how_a_study_went(project: Project, executor: list[
 def test_a_reader_that_has_seen_enough_does_not_spoil_the_study(project: Project) -> None:
     project.module("def main(exp):\n    pass\n")
     project.study("Module: modules.module\n---\nName: one\nRepeat: 50\n")
-    command = " ".join(project.command("--inline"))
+    command = shlex.join(project.command("--inline"))
     process = project.open(
         ["bash", "-c", f"{command} | head -1 >/dev/null; exit ${{PIPESTATUS[0]}}"], env=project.environment()
     )
