@@ -90,8 +90,9 @@ def test_collect_gathers_recursively_without_duplicates(tmp_path: Path) -> None:
     assert lines[0] == "3 experiments collected from 2 files; 1 duplicate removed"
     assert lines[1] == f"collected_logs/{path.name}"
     # The script stands elsewhere, so it is named with its place.
-    command = f"{re.escape(shlex.quote(str(ROOT / 'filter.py')))} collected_logs/{path.name} --sort ACC --reverse --table"
-    assert re.fullmatch(f"next: python3? {command}", lines[2])
+    script = re.escape(shlex.quote(str(ROOT / "filter.py")))
+    arguments = f"collected_logs/{path.name} --sort ACC --reverse --table"
+    assert re.fullmatch(f"next: python3? {script} {arguments}", lines[2])
     collected = load(path.read_text(encoding="utf-8"))
     assert collected == [
         {"ACC": 1, "Name": "twice"},
