@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ def read(
     module: str | None = MODULE,
     pick: Sequence[str] = (),
     code: bool = True,
+    draws: Mapping[tuple[int, int], int] | None = None,
 ) -> Plan:
     """Return the plan of a definition; `module` is the Module of experiments that name none."""
     if module is not None and (isinstance(text, bytes) or "Module:" not in text):
@@ -29,7 +30,7 @@ def read(
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "study.yaml")
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return read_plan(path, overrides, pick=pick, code=code)
+        return read_plan(path, overrides, pick=pick, code=code, draws=draws)
 
 
 def experiments(text: str, *overrides: str) -> list[dict[str, Any]]:

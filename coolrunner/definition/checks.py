@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,10 +12,13 @@ from coolrunner.definition.documents import Definition
 from coolrunner.definition.durations import parse_duration
 from coolrunner.definition.modules import check_module, parse_module
 from coolrunner.definition.names import one_letter_away
-from coolrunner.definition.problems import Problems, shown
+from coolrunner.definition.needs import is_name
+from coolrunner.definition.problems import Problems, dotted, shown
+from coolrunner.definition.resources import ResourcesError, parse_resources
 from coolrunner.definition.templates import SOLVE_MARK, holds_broken
+from coolrunner.errors import Problem
 
-__all__ = ["Checked", "check_experiments"]
+__all__ = ["Checked", "Modules", "check_experiment", "check_experiments"]
 
 
 class Checked(NamedTuple):
@@ -36,6 +41,8 @@ class _Wrong(NamedTuple):
     key: str
     message: str
     hint: str = ""
+    part: tuple[Any, ...] = ()  # where in the key's value
+    at_key: bool = False
 
 
 _RULES = {
@@ -59,16 +66,50 @@ _RULES = {
         lambda value: value is None or (isinstance(value, str) and value.startswith(SOLVE_MARK)),
         "'solve package.module.function' was expected",
     ),
+    "Hold": _Rule(lambda value: isinstance(value, bool), "true or false was expected"),
+    "Priority": _Rule(
+        lambda value: _is_number(value) and math.isfinite(value),
+        "a number was expected",
+        "experiments of a higher number are taken first; without it, it is 0",
+    ),
+    "Retries": _Rule(
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
+        "a whole number from 0 was expected",
+    ),
 }
+# RND_IDX is another one in every experiment, so it is looked at by itself.
+_LOOKED_AT = ("Module", "After", "Resources", *(key for key in _RULES if key != "RND_IDX"))
+_SOLVED_TOO_LATE = "the runner needs it before the experiment starts, so it cannot be a 'solve' value"
 _ADD_MODULE = "add Module: package.module, whose main(exp) is called"
 
+#: What is wrong with each Module and a hint, or None.
 Modules = dict[str, "tuple[str, str] | None"]
 
 
-def check_experiments(definition: Definition, experiments: Sequence[Checked], problems: Problems) -> None:
-    """Note what is wrong with the runner's keys, and whether there is nothing to run."""
-    modules: Modules = {}
-    folder = Path(definition.source.name).parent
+class _Study(NamedTuple):
+    """What experiments are looked at against."""
+
+    folder: Path
+    queue: str | None
+    modules: Modules
+    logs: dict[str, bool]  # whether each YamlLog is the queue
+
+    def is_queue(self, log: Any) -> bool:
+        if not self.queue or not isinstance(log, str):
+            return False
+        if log not in self.logs:
+            self.logs[log] = os.path.realpath(log) == self.queue
+        return self.logs[log]
+
+
+def check_experiments(
+    definition: Definition, experiments: Sequence[Checked], problems: Problems, queue: str | None = None
+) -> None:
+    """Note what is wrong with the runner's keys, and whether there is nothing to run.
+
+    `queue` is the study's queue file, if it has one: no log can be in it.
+    """
+    study = _study(definition, queue)
     seen: set[tuple[Any, ...]] = set()
     running = [checked for checked in experiments if checked.runs]
     none_has_one = bool(running) and not any(checked.values.keys() & {"Module", "Run"} for checked in running)
@@ -76,21 +117,43 @@ def check_experiments(definition: Definition, experiments: Sequence[Checked], pr
         hint = _nearly("Module", running[0].values) or f"{_ADD_MODULE}, to the default config"
         problems.add(definition.problem(0, (), "no experiment has a Module", hint))
     for checked in experiments:
-        document, values, runs = checked
-        token = (runs, *(_token(values.get(key)) for key in ("Module", *_RULES) if key != "RND_IDX"))
+        values = checked.values
+        token = (checked.runs, *((key, *_token(values[key])) for key in _LOOKED_AT if key in values))
         if token in seen and type(values.get("RND_IDX")) is int:
             continue
         seen.add(token)
-        for key, message, hint in _wrong_values(checked, modules, folder):
-            number = definition.origin(document, (key,))
-            if key in values:
-                problems.add(definition.problem(number, (key,), message, hint))
-            elif not none_has_one:
-                problems.add(definition.problem(document, (), message, hint))
+        for wrong in _wrong_values(checked, study):
+            if wrong.key in values or not none_has_one:
+                problems.add(_problem(definition, checked, wrong))
     if experiments and not running and not problems:
         hint = _nearly("Name", experiments[0].values) or "add Name: to those that are to run"
         message = "no experiment will run: each is named skip or has no Name"
         problems.warn(definition.problem(experiments[0].document, (), message, hint))
+
+
+def check_experiment(
+    definition: Definition,
+    checked: Checked,
+    problems: Problems,
+    queue: str | None = None,
+    modules: Modules | None = None,
+) -> None:
+    """Note what is wrong with the runner's keys of one experiment; `modules` remembers its Module."""
+    study = _study(definition, queue)._replace(modules={} if modules is None else modules)
+    for wrong in _wrong_values(checked, study):
+        problems.add(_problem(definition, checked, wrong))
+
+
+def _study(definition: Definition, queue: str | None) -> _Study:
+    return _Study(Path(definition.source.name).parent, queue and os.path.realpath(queue), {}, {})
+
+
+def _problem(definition: Definition, checked: Checked, wrong: _Wrong) -> Problem:
+    if wrong.key not in checked.values:
+        return definition.problem(checked.document, (), wrong.message, wrong.hint)
+    number = definition.origin(checked.document, (wrong.key,))
+    path = (wrong.key, *wrong.part)
+    return definition.problem(number, path, wrong.message, wrong.hint, key=wrong.at_key)
 
 
 def _token(value: Any) -> tuple[type, str]:
@@ -105,35 +168,68 @@ def _nearly(name: str, values: Mapping[str, Any]) -> str:
     return ""
 
 
-def _wrong_values(checked: Checked, modules: Modules, folder: Path) -> Iterator[_Wrong]:
+def _wrong_values(checked: Checked, study: _Study) -> Iterator[_Wrong]:
     """Yield what is wrong with the runner's keys; what could not be evaluated has been noted already."""
     for key, rule in _RULES.items():
         if key in checked.values:
             value = checked.values[key]
             if not holds_broken(value) and not rule.keeps(value):
-                yield _Wrong(key, f"{key} is {shown(value)}; {rule.expected}", rule.hint)
+                late = key != "Run" and isinstance(value, str) and value.startswith(SOLVE_MARK)
+                hint = _SOLVED_TOO_LATE if late else rule.hint
+                yield _Wrong(key, f"{key} is {shown(value)}; {rule.expected}", hint)
+    for key, look in (("After", _wrong_after), ("Resources", _wrong_resources)):
+        if key in checked.values and not holds_broken(checked.values[key]):
+            yield from look(checked.values[key])
+    log = checked.values.get("YamlLog")
+    if study.is_queue(log):
+        yield _Wrong(
+            "YamlLog", f"YamlLog is {shown(log)}, which is the queue; a file of its own was expected"
+        )
     if checked.runs and checked.values.get("Run") is None:
         module = checked.values.get("Module")
         if module is None:
             yield _Wrong("Module", f"experiment {str(checked.values['Name'])!r} has no Module", _ADD_MODULE)
         elif not holds_broken(module):
-            yield from _wrong_module(module, modules, folder)
+            yield from _wrong_module(module, study)
 
 
-def _wrong_module(module: Any, modules: Modules, folder: Path) -> Iterator[_Wrong]:
+def _wrong_after(value: Any) -> Iterator[_Wrong]:
+    for place, name in enumerate(value if isinstance(value, list) else [value]):
+        if value is None or is_name(name):
+            continue
+        part = (place,) if isinstance(value, list) else ()
+        expected = "the name of an experiment, or a list of names, was expected"
+        hint = _SOLVED_TOO_LATE if isinstance(name, str) else ""
+        yield _Wrong("After", f"{dotted(('After', *part))} is {shown(name)}; {expected}", hint, part)
+
+
+def _wrong_resources(value: Any) -> Iterator[_Wrong]:
+    try:
+        parse_resources(value)
+    except ResourcesError as error:
+        part = () if error.key == "" else (error.key,)
+        yield _Wrong("Resources", str(error), error.hint, part, not error.known)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _wrong_module(module: Any, study: _Study) -> Iterator[_Wrong]:
     target = parse_module(module)
     if target is None:
         message = f"Module is {shown(module)}; package.module or package.module:function was expected"
         yield _Wrong("Module", message, _module_hint(module))
         return
-    if module not in modules:
-        modules[module] = check_module(target)
-    wrong = modules[module]
+    if module not in study.modules:
+        study.modules[module] = check_module(target)
+    wrong = study.modules[module]
     if wrong is not None:
         message, hint = wrong
-        beside = folder / f"{target.module.replace('.', '/')}.py"
+        beside = study.folder / f"{target.module.replace('.', '/')}.py"
         if "cannot be found" in message and beside.exists():
-            hint = f"{beside} is there, but the import path begins where the command was started: cd {folder}"
+            path = "the import path begins where the command was started"
+            hint = f"{beside} is there, but {path}: cd {study.folder}"
         yield _Wrong("Module", message, hint)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from coolrunner.definition.problems import Problems, shown
 from coolrunner.errors import Position, Problem, YamlError
 from coolrunner.yamlio import Document, Source, moved, read_documents, read_source, split_documents
 
-__all__ = ["Definition", "read_definition"]
+__all__ = ["Definition", "no_mapping", "read_default", "read_definition"]
 
 
 @dataclass
@@ -35,6 +35,8 @@ class Definition:
         What the command line changed.
     complete
         False where a document could not be read, so that only the form of the others can be checked.
+    elsewhere
+        Where the experiments stand, if that is not `source`.
     """
 
     source: Source
@@ -44,14 +46,20 @@ class Definition:
     documents: list[Document]
     overrides: list[Override] = field(default_factory=list)
     complete: bool = True
+    elsewhere: Source | None = None
+
+    def source_of(self, number: int) -> Source:
+        """Return the text in which document `number` stands, 0 the default."""
+        return self.elsewhere if number and self.elsewhere is not None else self.source
 
     def position(self, number: int, path: Sequence[Any], *, key: bool = False) -> Position:
         """Return the place of a key's value (or of the key) in document `number`, 0 the default."""
         override = self._override_of(number, path)
         if override is not None:
             return override.position(path, key=key)
-        line, column = self.source.locate(self.documents[number], tuple(path), key=key)
-        return Position(self.source.name, line, column)
+        source = self.source_of(number)
+        line, column = source.locate(self.documents[number], tuple(path), key=key)
+        return Position(source.name, line, column)
 
     def problem(
         self,
@@ -70,8 +78,9 @@ class Definition:
         override = self._override_of(number, path)
         if override is not None:
             return override.problem(path, message, hint, key=key, skip=skip)
-        line, column = self.source.locate(self.documents[number], tuple(path), key=key, skip=skip)
-        return self.source.problem(message, line, column, hint)
+        source = self.source_of(number)
+        line, column = source.locate(self.documents[number], tuple(path), key=key, skip=skip)
+        return source.problem(message, line, column, hint)
 
     def origin(self, number: int, path: Sequence[Any]) -> int:
         """Return the document in which an experiment's key is given: its own, or 0 for the default."""
@@ -118,7 +127,35 @@ def read_definition(path: Path | str, overrides: Sequence[str], problems: Proble
     mappings = _mappings(source, documents, complete, problems)
     if not mappings:
         return None
-    first, *later = mappings
+    complete = complete and len(mappings) == len(documents)
+    return _changed(source, mappings, changes, problems, complete)
+
+
+def read_default(source: Source, overrides: Sequence[str], problems: Problems) -> Definition:
+    """Read a definition's first document alone, and apply overrides; an empty text has no defaults."""
+    changes = [change for text in overrides if (change := parse_override(text, problems))]
+    try:
+        document = next(read_documents(source), Document(None, 1, 0))
+    except YamlError as error:
+        problems.add(error.problem)
+        document = Document(None, 1, 0)
+    if not isinstance(document.value, dict):
+        if document.value is not None:
+            problems.add(no_mapping(source, document))
+        document = Document({}, document.line, document.start)
+    # What is set everywhere is set in the experiments of the definition, and in no other.
+    changes = [replace(change, everywhere=False) for change in changes]
+    return _changed(source, [document], changes, problems)
+
+
+def _changed(
+    source: Source,
+    documents: list[Document],
+    changes: list[Override],
+    problems: Problems,
+    complete: bool = True,
+) -> Definition:
+    first, *later = documents
     default = dict(first.value)
     experiments = [dict(document.value) for document in later]
     # Overrides are set in mappings of our own: `documents` keep what the file holds.
@@ -127,8 +164,7 @@ def read_definition(path: Path | str, overrides: Sequence[str], problems: Proble
             _own_path(target, change.path)
     apply_overrides(changes, default, experiments, problems)
     settings = default.pop("Global", None)
-    complete = complete and len(mappings) == len(documents)
-    return Definition(source, default, settings, experiments, mappings, changes, complete)
+    return Definition(source, default, settings, experiments, documents, changes, complete)
 
 
 def _own_path(target: dict[str, Any], path: Sequence[str | int]) -> None:
@@ -162,7 +198,7 @@ def _mappings(
             found.append(Document({}, document.line, document.start))
         # An empty first one is "---" before the first word, or no defaults: both are fine.
         if number or value is not None:
-            problems.add(_no_mapping(source, document))
+            problems.add(no_mapping(source, document))
     if len(documents) == 1 and complete:
         problems.add(
             source.problem(
@@ -175,7 +211,8 @@ def _mappings(
     return found
 
 
-def _no_mapping(source: Source, document: Document) -> Problem:
+def no_mapping(source: Source, document: Document) -> Problem:
+    """Return the problem with a document that is no mapping."""
     value, (line, column) = document.value, source.locate(document, ())
     if value is None:
         hint = "remove the '---' before it, or write {} for an experiment of defaults alone"

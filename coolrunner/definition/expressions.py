@@ -24,7 +24,15 @@ from typing import Any, overload
 from coolrunner.errors import nearest
 from coolrunner.experiment import Experiment
 
-__all__ = ["BUILTINS", "Expression", "History", "Imports", "compile_expression", "name_of"]
+__all__ = [
+    "BUILTINS",
+    "Expression",
+    "History",
+    "Imports",
+    "compile_expression",
+    "name_of",
+    "parse_expression",
+]
 
 #: The names of Python's builtins.
 BUILTINS = frozenset(dir(builtins))
@@ -69,7 +77,7 @@ def compile_expression(text: str) -> Expression:
     with warnings.catch_warnings(record=True) as doubts:
         warnings.simplefilter("always")
         try:
-            tree = _parse(source)
+            tree = parse_expression(source)
             code = compile(tree, "<expression>", "eval", dont_inherit=True)
         except SyntaxError as error:
             raise _placed(error, text, source) from None
@@ -80,7 +88,15 @@ def compile_expression(text: str) -> Expression:
     return Expression(text, tuple(names.found), code, str(doubts[0].message) if doubts else "")
 
 
-def _parse(source: str) -> ast.Expression:
+def parse_expression(source: str) -> ast.Expression:
+    """Return the syntax tree of an expression; the columns in it count from the first word.
+
+    Raises
+    ------
+    SyntaxError
+        It is no Python expression.
+    """
+    source = source.strip()
     try:
         return ast.parse(source, "<expression>", "eval")
     except SyntaxError:

@@ -13,15 +13,32 @@ from coolrunner.experiment import own_names
 __all__ = ["GIVEN_NAMES", "LATER_KEYS", "RUNNER_KEYS", "check_names", "one_letter_away"]
 
 #: Parameters of an experiment that are the runner's.
-RUNNER_KEYS = ("Name", "Module", "Run", "Repeat", "YamlLog", "Timeout")
+RUNNER_KEYS = (
+    "Name",
+    "Module",
+    "Run",
+    "Repeat",
+    "YamlLog",
+    "Timeout",
+    "After",
+    "Hold",
+    "Priority",
+    "Resources",
+    "Retries",
+)
 #: Kept for the runner, which cannot do them yet: a Module would silently not get what they promise.
-LATER_KEYS = ("After", "Command", "Hold", "Priority", "Resources", "Retries", "Sweep")
+LATER_KEYS = ("Command", "Sweep")
 #: What the runner writes itself.
-GIVEN_NAMES = ("REP", "ID", "STUDY", "HOST", "RUN", "STARTED", "TIME_ELAPSED", "SOLVED", "ERROR", "TRACEBACK")
+GIVEN_NAMES = (
+    *("REP", "ID", "STUDY", "HOST", "RUN", "STARTED", "TIME_ELAPSED", "SOLVED"),
+    *("FAILURE", "ERROR", "TRACEBACK"),
+)
 
 _SHORT = 5
-# Names that a Module may well have for itself (name, module, run) are left alone.
-_LOWER_CASE = {key.lower(): key for key in ("Repeat", "YamlLog", "Timeout", "Global")}
+# Names that a Module may well have for itself (name, module, run, priority) are left alone.
+_LOWER_CASE = {
+    key.lower(): key for key in ("Repeat", "YamlLog", "Timeout", "After", "Resources", "Retries", "Global")
+}
 
 
 def one_letter_away(name: str, known: str) -> bool:

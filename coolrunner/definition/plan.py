@@ -7,7 +7,7 @@ import os
 import random
 import re
 import socket
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,16 @@ from coolrunner.definition.checks import Checked, check_experiments
 from coolrunner.definition.documents import Definition, read_definition
 from coolrunner.definition.expressions import History
 from coolrunner.definition.names import check_names
+from coolrunner.definition.needs import find_needs
 from coolrunner.definition.problems import Problems
 from coolrunner.definition.resolve import Resolver
 from coolrunner.definition.settings import Settings, read_settings
 from coolrunner.definition.templates import (
     BROKEN,
-    MARK,
     SOLVE_MARK,
     Templates,
     make_templates,
-    marked,
+    refuse_code,
 )
 from coolrunner.errors import Problem, UsageError
 from coolrunner.experiment import Experiment
@@ -33,6 +33,8 @@ from coolrunner.experiment import Experiment
 __all__ = ["SOLVE_MARK", "Plan", "Planned", "new_id", "parse_pick", "read_plan"]
 
 DEFAULT_LOG = "log.yaml"
+#: ``RND_IDX`` by repetition of the list and number of the document.
+Draws = Mapping[tuple[int, int], int]
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +55,8 @@ class Planned:
         The resolved configuration.
     runs
         False where it is named ``skip`` or not at all.
+    needs
+        The ``ID`` of each experiment that must have finished before it can start.
     """
 
     index: int
@@ -62,6 +66,12 @@ class Planned:
     before: int
     experiment: Experiment
     runs: bool
+    needs: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> int:
+        """The index at which its repetition of the list begins."""
+        return self.index - self.before
 
     @property
     def name(self) -> str:
@@ -88,6 +98,8 @@ class Plan:
         Whether a ``solve`` value mentions ``E``, so that results must be kept for it.
     warnings
         What is doubtful.
+    draws
+        Each ``RND_IDX`` that was drawn, by repetition of the list (from 0) and number of the document.
     """
 
     definition: Definition
@@ -97,6 +109,7 @@ class Plan:
     needs_past: bool = False
     warnings: list[Problem] = field(default_factory=list)
     picked: frozenset[int] | None = None
+    draws: dict[tuple[int, int], int] = field(default_factory=dict)
 
     @property
     def study(self) -> str:
@@ -127,6 +140,7 @@ def read_plan(
     *,
     pick: Sequence[str] = (),
     code: bool = True,
+    draws: Draws | None = None,
 ) -> Plan:
     """Read a definition and resolve its experiments.
 
@@ -140,6 +154,8 @@ def read_plan(
         What ``--pick`` was given; empty for all.
     code
         Whether expressions are allowed.
+    draws
+        The ``RND_IDX`` to use, in place of one that is drawn, where an earlier study is gone on with.
 
     Raises
     ------
@@ -159,13 +175,15 @@ def read_plan(
         _refuse_code(definition, settings, problems)
     if not definition.complete or not code:  # expressions and inheritance need every document
         problems.raise_if_any()
-    experiments = _expand(definition, settings, templates, problems)
+    drawn: dict[tuple[int, int], int] = {}
+    experiments = _expand(definition, settings, templates, problems, draws or {}, drawn)
+    find_needs(definition, experiments, problems, solves=templates.needs_past)
     checked = [Checked(item.document, item.experiment.inputs, item.runs) for item in experiments]
-    check_experiments(definition, checked, problems)
+    check_experiments(definition, checked, problems, settings.queue)
     picked = _pick(pick, len(experiments) if countable else None, problems) if pick else None
     problems.raise_if_any()
     used, needs_past = frozenset(templates.used), templates.needs_past
-    return Plan(definition, settings, experiments, used, needs_past, problems.warnings, picked)
+    return Plan(definition, settings, experiments, used, needs_past, problems.warnings, picked, drawn)
 
 
 def _pick(texts: Sequence[str], count: int | None, problems: Problems) -> frozenset[int]:
@@ -222,10 +240,8 @@ def new_id() -> str:
 
 
 def _refuse_code(definition: Definition, settings: Settings, problems: Problems) -> None:
-    for number, mapping in enumerate((definition.default, *definition.experiments)):
-        for mark in (MARK, SOLVE_MARK):
-            for path, text in marked(mapping, mark):
-                problems.add(definition.problem(number, path, f"an expression, refused by --no-code: {text}"))
+    for number in range(len(definition.experiments) + 1):
+        refuse_code(definition, number, problems)
     if settings.slack and settings.slack.message:
         message = "an expression, refused by --no-code: the message for Slack"
         problems.add(definition.problem(0, ("Global", "slack", "message"), message))
@@ -250,21 +266,29 @@ class _Drawn:
 
 
 def _expand(
-    definition: Definition, settings: Settings, templates: Templates, problems: Problems
+    definition: Definition,
+    settings: Settings,
+    templates: Templates,
+    problems: Problems,
+    given_draws: Draws,
+    draws: dict[tuple[int, int], int],
 ) -> list[Planned]:
     default, given = templates.default, templates.experiments
     resolver = Resolver(definition, default, settings.imports, settings.merge == "deep", problems)
     host = socket.gethostname()
     by_hand = [template.get("RND_IDX", default.get("RND_IDX")) for template in given]
-    drawn = _Drawn(len(given) * settings.repeat, {index for index in by_hand if type(index) is int})
+    taken = {index for index in by_hand if type(index) is int} | set(given_draws.values())
+    drawn = _Drawn(len(given) * settings.repeat, taken)
     ids: set[str] = set()
     experiments: list[Planned] = []
-    for _ in range(settings.repeat):
+    for repetition in range(settings.repeat):
         history = History()
         for document, template in enumerate(given, start=1):
             repeat = template.get("Repeat", default.get("Repeat", 1))
             index = by_hand[document - 1]
-            index = index if type(index) is int else drawn.draw()
+            if type(index) is not int:
+                key = repetition, document
+                index = draws[key] = given_draws[key] if key in given_draws else drawn.draw()
             for rep in range(repeat if type(repeat) is int else 1):
                 base = {"REP": rep, "RND_IDX": index, "HOST": host}
                 values = resolver.resolve(document, template, history, base)

@@ -180,7 +180,8 @@ class Resolver:
             number = self._last_named.get(match[2], 0)
             if number > place.document and match[2] not in place.history:
                 there = self._definition.position(number, ("Name",), key=True)
-                return f"{match[2]!r} stands further down ({_line(there)}): move it above this experiment"
+                line = self._line(there, place.document)
+                return f"{match[2]!r} stands further down ({line}): move it above this experiment"
         return ""
 
     @cached_property
@@ -197,8 +198,9 @@ class Resolver:
         for where in self._defaults_around(place):
             if name in _mapping_at(self._default, where):
                 there = self._definition.position(0, (*where, name), key=True)
+                line = self._line(there, place.document)
                 return (
-                    f"{name} stands only in the default config ({_line(there)}), which is resolved last",
+                    f"{name} stands only in the default config ({line}), which is resolved last",
                     f"repeat {name} in this experiment, above this line",
                 )
         if name in self._imports or name in BUILTINS:
@@ -226,7 +228,7 @@ class Resolver:
         """Return message and hint for a name that stands in a template and has no value yet."""
         if name != path[len(level.path)]:
             there = self._definition.position(document, (*level.path, name), key=True)
-            return f"{name} stands further down ({_line(there)})", "move it above this line"
+            return f"{name} stands further down ({self._line(there, document)})", "move it above this line"
         if not isinstance(level.template[name], Template):
             return (
                 f"{name} is being defined here and has no value yet",
@@ -236,6 +238,13 @@ class Resolver:
             f"{name} is being defined here; its keys above this line are known by their own names",
             f"leave out '{name}.'",
         )
+
+    def _line(self, position: Position, document: int) -> str:
+        """Return a place as it is named in a document: its line, or where else it is."""
+        if position.file == COMMAND_LINE:
+            return COMMAND_LINE
+        same = position.file == self._definition.source_of(document).name
+        return f"line {position.line}" if same else str(position)
 
     def _defaults_around(self, place: _Place) -> Iterator[Steps]:
         """Yield the paths of the default config's mappings that this place will be merged with."""
@@ -290,11 +299,6 @@ def _mapping_at(value: Any, path: Steps) -> Mapping[Any, Any]:
     for step in path:
         value = value.get(step) if isinstance(value, Mapping) else None
     return value if isinstance(value, Mapping) else {}
-
-
-def _line(position: Position) -> str:
-    """Return a place beside another one in the same file, or on the command line."""
-    return f"line {position.line}" if position.file != COMMAND_LINE else COMMAND_LINE
 
 
 def _words(error: BaseException) -> str:

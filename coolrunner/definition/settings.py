@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from coolrunner.definition.documents import Definition
@@ -32,7 +34,7 @@ class Settings:
     repeat
         How often the whole list is run.
     queue
-        Always None: a queue file is not supported yet.
+        The file of the queue, relative to the working directory; None keeps the queue in memory.
     root
         Always None: run directories are not supported yet.
     merge
@@ -41,12 +43,20 @@ class Settings:
         What expressions may use by name.
     executor
         ``local`` (fresh processes) or ``inline`` (this process).
+    jobs
+        How many experiments run at once on this machine: a number, ``auto`` for what the machine has
+        room for, or None for one.
+    gpus
+        The GPUs that experiments may use, as indices or UUIDs; empty for none, None for those that are
+        found.
     grace
         Seconds that an experiment has to stop before it is killed.
     fail_fast
         Whether the first failure ends the study.
     max_failures
         How many failures end the study; None for any number.
+    breaker
+        Whether the study pauses when its first five experiments fail within seconds each.
     warm
         Whether third-party libraries are imported ahead for fresh processes, where that is safe.
     slack
@@ -54,22 +64,19 @@ class Settings:
     """
 
     repeat: int = 1
-    queue: None = None
+    queue: str | None = None
     root: None = None
     merge: str = "replace"
     imports: Imports = field(default_factory=Imports)
     executor: str = "local"
+    jobs: int | str | None = None
+    gpus: tuple[str, ...] | None = None
     grace: float = 10.0
     fail_fast: bool = False
     max_failures: int | None = None
+    breaker: bool = True
     warm: bool = True
     slack: SlackSettings | None = None
-
-
-_LATER = {
-    "jobs": "experiments run one at a time",
-    "gpus": "slots are not supported yet",
-}
 
 
 class _Wrong(Exception):
@@ -103,10 +110,7 @@ def read_settings(definition: Definition, problems: Problems) -> Settings:
     known = [setting.name for setting in fields(Settings)]
     refused = set()
     for key, value in given.items():
-        if key in _LATER:
-            message = f"Global.{key} is not supported yet: {_LATER[key]}"
-            problems.add(definition.problem(0, ("Global", key), message, "remove it", key=True))
-        elif key not in known:
+        if key not in known:
             hint = _did_you_mean(key, known) or f"known are {', '.join(known)}"
             message = f"Global has no setting {key!r}"
             problems.add(definition.problem(0, ("Global", key), message, hint, key=True))
@@ -116,6 +120,9 @@ def read_settings(definition: Definition, problems: Problems) -> Settings:
             except _Wrong as wrong:
                 refused.add(key)
                 problems.add(_problem(definition, ("Global", key), value, wrong))
+    if settings.queue is not None and _same_file(settings.queue, definition.source.name):
+        message = "Global.queue is this definition itself; a file of its own was expected"
+        problems.add(definition.problem(0, ("Global", "queue"), message, "write queue: queue.yaml"))
     if "imports" not in refused:
         try:
             _check_message(settings)
@@ -168,9 +175,39 @@ def _duration(value: Any) -> float:
     return seconds
 
 
-def _no_queue(value: Any) -> None:
-    expected = "a queue file is not supported yet: the queue is kept in memory"
-    raise _Wrong(expected, "remove it, or set it to null")
+def _queue(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _Wrong("the path of a file was expected", "write queue: queue.yaml")
+    if Path(value).is_dir():
+        raise _Wrong("", "name a file in it", says=f"is {shown(value)}, a directory; a file was expected")
+    return value
+
+
+def _same_file(one: str, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _jobs(value: Any) -> int | str:
+    if value == "auto":
+        return "auto"
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise _Wrong("a whole number from 1, or auto, was expected")
+    return value
+
+
+def _gpus(value: Any) -> tuple[str, ...]:
+    form = "write gpus: [0, 1], or [] for none"
+    if not isinstance(value, list):
+        raise _Wrong("a list of GPUs was expected", form)
+    found: list[str] = []
+    for place, item in enumerate(value):
+        index = isinstance(item, int) and not isinstance(item, bool) and item >= 0
+        if not index and not (isinstance(item, str) and item.strip()):
+            raise _Wrong("the index or the UUID of a GPU was expected", form, (place,))
+        if str(item).strip() in found:
+            raise _Wrong("", "leave it out", (place,), says=f"is {shown(item)}, which is named twice")
+        found.append(str(item).strip())
+    return tuple(found)
 
 
 def _no_root(value: Any) -> None:
@@ -232,7 +269,10 @@ def _check_message(settings: Settings) -> None:
 _SLACK = ("channel", "message")
 _READERS: dict[str, Callable[[Any], Any]] = {
     "repeat": _whole(0),
-    "queue": _no_queue,
+    "queue": _queue,
+    "jobs": _jobs,
+    "gpus": _gpus,
+    "breaker": _flag,
     "root": _no_root,
     "merge": _choice("replace", "deep"),
     "imports": _imports,

@@ -25,9 +25,12 @@ __all__ = [
     "ListTemplate",
     "Template",
     "Templates",
+    "change_template",
     "holds_broken",
     "make_templates",
     "marked",
+    "part_of",
+    "refuse_code",
 ]
 
 #: What a string begins with that is an expression, evaluated when the definition is read.
@@ -116,6 +119,18 @@ def make_templates(definition: Definition, problems: Problems) -> Templates:
     return made
 
 
+def change_template(definition: Definition, known: Any, problems: Problems) -> Templates:
+    """Make the template of the one experiment of a definition, in which a person has changed `known`.
+
+    Texts that are as they were had been evaluated, and are not looked at again.
+    """
+    made = Templates()
+    made.experiments.append(
+        _Maker(definition, 1, made, problems).mapping(definition.experiments[0], (), known)
+    )
+    return made
+
+
 class _Maker:
     """Makes the template of one document."""
 
@@ -125,24 +140,26 @@ class _Maker:
         self._made = made
         self._problems = problems
 
-    def mapping(self, value: Mapping[Any, Any], path: Steps = ()) -> Template:
+    def mapping(self, value: Mapping[Any, Any], path: Steps = (), known: Any = None) -> Template:
         template = Template()
         for key, item in value.items():
-            template[key] = self._value(item, (*path, key))
+            template[key] = self._value(item, (*path, key), part_of(known, key))
         return template
 
-    def _value(self, value: Any, path: Steps) -> Any:
+    def _value(self, value: Any, path: Steps, known: Any) -> Any:
         if isinstance(value, str):
+            if value == known:
+                return value
             if value.startswith(MARK):
                 return self._compiled(value, MARK, path) or BROKEN
             if value.startswith(SOLVE_MARK):
                 self._compiled(value, SOLVE_MARK, path)
             return value
         if isinstance(value, dict):
-            template = self.mapping(value, path)
+            template = self.mapping(value, path, known)
             return template if any(map(_evaluated, template.values())) else ReadOnlyDict(template)
         if isinstance(value, list):
-            items = [self._value(item, (*path, place)) for place, item in enumerate(value)]
+            items = [self._value(item, (*path, i), part_of(known, i)) for i, item in enumerate(value)]
             return ListTemplate(tuple(items)) if any(map(_evaluated, items)) else ReadOnlyList(items)
         return value
 
@@ -174,14 +191,30 @@ def _evaluated(value: Any) -> bool:
     return isinstance(value, (Expression, Template, ListTemplate, Broken))
 
 
-def marked(value: Any, mark: str, path: Steps = ()) -> Iterator[tuple[Steps, str]]:
-    """Yield path and text of each string in plain data that begins with a mark."""
+def marked(value: Any, mark: str, path: Steps = (), known: Any = None) -> Iterator[tuple[Steps, str]]:
+    """Yield path and text of each string in plain data that begins with a mark, and is not `known`."""
     if isinstance(value, str):
-        if value.startswith(mark):
+        if value.startswith(mark) and value != known:
             yield path, value
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from marked(item, mark, (*path, key))
+            yield from marked(item, mark, (*path, key), part_of(known, key))
     elif isinstance(value, list):
         for place, item in enumerate(value):
-            yield from marked(item, mark, (*path, place))
+            yield from marked(item, mark, (*path, place), part_of(known, place))
+
+
+def part_of(value: Any, step: Any) -> Any:
+    """Return what stands at a key or a place of plain data; None where nothing does."""
+    if isinstance(value, Mapping):
+        return value.get(step)
+    inside = isinstance(value, list) and isinstance(step, int) and step < len(value)
+    return value[step] if inside else None
+
+
+def refuse_code(definition: Definition, number: int, problems: Problems, known: Any = None) -> None:
+    """Note every expression of a document as one that is refused, but for texts that are `known`."""
+    mapping = definition.experiments[number - 1] if number else definition.default
+    for mark in (MARK, SOLVE_MARK):
+        for path, text in marked(mapping, mark, (), known):
+            problems.add(definition.problem(number, path, f"an expression, refused by --no-code: {text}"))

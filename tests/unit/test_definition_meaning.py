@@ -578,3 +578,39 @@ def test_where_each_value_came_from_is_known() -> None:
     assert origins["x"] == (6, "command line")
     assert origins["REP"] == (0, "the runner")
     assert origins["YamlLog"] == ("log.yaml", "the runner")
+
+
+def test_the_runner_is_told_what_an_experiment_says_of_its_place_in_the_queue() -> None:
+    text = (
+        "Retries: 1\n---\nName: a\nHold: parse 1 > 0\nPriority: parse 2 * 2.5\n---\nName: b\nRetries: 0\n"
+        "Resources: {cpus: 2, gpus: 0.5, memory: 8G}\nAfter: a\n"
+    )
+    first, second = (planned.experiment.inputs for planned in read(text).experiments)
+    assert (first["Hold"], first["Priority"], first["Retries"]) == (True, 5, 1)
+    assert second["Resources"] == {"cpus": 2, "gpus": 0.5, "memory": "8G"}
+    assert (second["After"], second["Retries"]) == ("a", 0)
+
+
+def test_the_settings_of_a_queue_and_its_machine_are_read() -> None:
+    settings = read(
+        "Global: {queue: q.yaml, jobs: 4, gpus: [0, GPU-1a2b], breaker: false}\n---\nName: a\n"
+    ).settings
+    assert (settings.queue, settings.jobs, settings.gpus) == ("q.yaml", 4, ("0", "GPU-1a2b"))
+    assert not settings.breaker
+    other = read("Global: {jobs: auto, gpus: []}\n---\nName: a\n").settings
+    assert (other.queue, other.jobs, other.gpus, other.breaker) == (None, "auto", (), True)
+    assert read("{}\n---\nName: a\n").settings.gpus is None
+
+
+def test_the_numbers_that_were_drawn_can_be_used_again() -> None:
+    documents = "Name: a\nRepeat: 2\nx: parse RND_IDX\n---\nName: b\nRND_IDX: 7\n---\nName: c\n"
+    text = f"Global: {{repeat: 2}}\n---\n{documents}"
+    plan = read(text)
+    assert list(plan.draws) == [(0, 1), (0, 3), (1, 1), (1, 3)]
+    again = read(text, draws=plan.draws)
+    assert again.draws == plan.draws
+    assert [one.experiment for one in again.experiments] == [one.experiment for one in plan.experiments]
+    some = read(text, draws={(1, 1): 123456})
+    assert [one.experiment["RND_IDX"] == 123456 for one in some.experiments] == [False] * 4 + [True] * 2 + [
+        False
+    ] * 2

@@ -74,12 +74,9 @@ def test_an_override_updates_the_default_config() -> None:
     assert experiment("lr: 1\n---\nName: a\n", "+lr=2") == {"Name": "a", "lr": 2}
 
 
-def test_the_override_of_the_document_names_the_queue_and_is_refused_until_there_is_one() -> None:
+def test_the_override_of_the_document_names_the_queue() -> None:
     """CR-08: it reaches Global.queue and means what it looks like."""
-    found = problem("{}\n---\nName: a\n", "+Global.queue=queue.yaml")
-    assert "Global.queue is 'queue.yaml'" in found.message
-    assert "not supported yet" in found.message
-    assert pointed_at(found) == "queue.yaml"
+    assert read("{}\n---\nName: a\n", "+Global.queue=queue.yaml").settings.queue == "queue.yaml"
 
 
 # --- tricks ----------------------------------------------------------------------------------------

@@ -329,9 +329,16 @@ def test_an_unknown_setting_that_is_near_to_none_is_told_which_there_are() -> No
         ("repeat: two", 11, "Global.repeat is 'two'; a whole number from 0 was expected", ""),
         ("repeat: -1", 11, "Global.repeat is -1; a whole number from 0 was expected", ""),
         ("repeat: true", 11, "Global.repeat is true; a whole number from 0 was expected", ""),
-        ("queue: q.yaml", 10, "Global.queue is 'q.yaml'; a queue file is not supported", "set it to null"),
+        ("queue: 3", 10, "Global.queue is 3; the path of a file was expected", "queue: queue.yaml"),
+        ("queue: ''", 10, "Global.queue is ''; the path of a file was expected", "queue: queue.yaml"),
+        ("queue: /", 10, "Global.queue is '/', a directory; a file was expected", "name a file"),
         ("root: out", 9, "Global.root is 'out'; run directories are not supported yet", "set it to null"),
-        ("jobs: 2", 3, "Global.jobs is not supported yet", "remove it"),
+        ("jobs: 0", 9, "Global.jobs is 0; a whole number from 1, or auto, was expected", ""),
+        ("jobs: true", 9, "Global.jobs is true; a whole number from 1, or auto, was expected", ""),
+        ("gpus: 0", 9, "Global.gpus is 0; a list of GPUs was expected", "[0, 1]"),
+        ("gpus: [0, -1]", 13, "Global.gpus[1] is -1; the index or the UUID of a GPU was expected", "[0, 1]"),
+        ("gpus: [0, 1, '0']", 16, "Global.gpus[2] is '0', which is named twice", "leave it out"),
+        ("breaker: 5", 12, "Global.breaker is 5; true or false was expected", ""),
         ("merge: dep", 10, "Global.merge is 'dep'; replace or deep was expected", "did you mean deep?"),
         ("executor: inlin", 13, "Global.executor is 'inlin'; local or inline", "did you mean inline?"),
         ("grace: soon", 10, "Global.grace is 'soon'; a duration was expected", ""),
@@ -400,7 +407,46 @@ def test_what_the_runner_writes_cannot_be_set(key: str) -> None:
     )
 
 
-@pytest.mark.parametrize("key", ["After", "Command", "Priority", "Sweep", "Retries"])
+@pytest.mark.parametrize(
+    ("lines", "at", "message", "hint"),
+    [
+        ("Hold: 'yes'", "'yes'", "Hold is 'yes'; true or false was expected", ""),
+        ("Hold: solve x", "solve x", "Hold is 'solve x'; true or false", "cannot be a 'solve' value"),
+        (
+            "Priority: true",
+            "true",
+            "Priority is true; a number was expected",
+            "of a higher number are taken first",
+        ),
+        ("Priority: .nan", ".nan", "Priority is nan; a number was expected", "taken first"),
+        ("Retries: -1", "-1", "Retries is -1; a whole number from 0 was expected", ""),
+        ("Retries: parse 1 / 2", "parse 1 / 2", "Retries is 0.5; a whole number from 0 was expected", ""),
+        ("Resources: 4", "4", "Resources is 4; a mapping was expected, such as {cpus: 2", ""),
+        ("Resources: {cpus: 1, gpu: 1}", "gpu: 1}", "Resources has no key 'gpu'", "did you mean gpus?"),
+        ("Resources: {gpus: 1.5}", "1.5}", "Resources.gpus is 1.5; a share is of one GPU", "write 2"),
+        ("Resources:\n  memory: 4 apples", "4 apples", "Resources.memory is '4 apples'; a size was", ""),
+        ("After: [{a: 1}]", "{a: 1}]", "After[0] is {'a': 1}; the name of an experiment", ""),
+    ],
+)
+def test_what_the_queue_needs_to_know_is_looked_at(lines: str, at: str, message: str, hint: str) -> None:
+    for text in (f"{HEAD}{lines}\n", f"{lines}\n---\nName: a\n"):
+        found = problem(text)
+        assert message in found.message
+        assert pointed_at(found) == at
+        assert hint in found.hint
+
+
+def test_a_queue_is_not_the_definition_and_no_log(project: Path) -> None:
+    path = project / "study.yaml"
+    path.write_text("Global: {queue: ./study.yaml}\nModule: timeit\n---\nName: a\n")
+    with pytest.raises(DefinitionError, match=r"study.yaml:1:17: Global.queue is this definition itself"):
+        read_plan(path)
+    found = problem("Global: {queue: q.yaml}\n---\nName: a\nYamlLog: ./q.yaml\n")
+    assert found.message == "YamlLog is './q.yaml', which is the queue; a file of its own was expected"
+    assert place(found) == (4, 10)
+
+
+@pytest.mark.parametrize("key", ["Command", "Sweep"])
 def test_what_the_runner_cannot_do_yet_is_refused(key: str) -> None:
     """CR-10: a Module would silently not get what they promise."""
     assert "is kept for the runner, which does not support it yet" in problem(f"{HEAD}{key}: 1\n").message
