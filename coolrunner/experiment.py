@@ -11,12 +11,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from coolrunner.errors import ReadOnlyError
 
-__all__ = ["Experiment", "ReadOnlyDict", "ReadOnlyList", "freeze", "own_names"]
+__all__ = ["Experiment", "ReadOnlyDict", "ReadOnlyList", "Slot", "freeze", "own_names"]
 
 _HOW = "copy it first, e.g. with dict(...), list(...) or copy.deepcopy(...)"
 
@@ -104,6 +106,37 @@ def _missing(name: str, keys: Iterable[Any]) -> str:
     return f"there is no key {name!r}" + (f"; did you mean {close!r}?" if close else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A share of a machine that one experiment may use: ``exp.slot`` in a Module.
+
+    Attributes
+    ----------
+    number
+        Counted from 0; no two experiments that a runner runs at the same time have the same.
+    cpus
+        Indices of CPUs, as `os.sched_getaffinity` gives them.
+    gpus
+        Indices or UUIDs of GPUs, as ``CUDA_VISIBLE_DEVICES`` (``ROCR_``, ``HIP_``) names them.
+    memory
+        In bytes; None where none was asked for.
+    environment
+        The variables that go with it.
+    """
+
+    number: int = 0
+    cpus: tuple[int, ...] = ()
+    gpus: tuple[str, ...] = ()
+    memory: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def _whole_process() -> Slot:
+    if hasattr(os, "sched_getaffinity"):
+        return Slot(cpus=tuple(sorted(os.sched_getaffinity(0))))
+    return Slot(cpus=tuple(range(os.cpu_count() or 1)))
+
+
 class Experiment:
     """A dict-like experiment: its inputs are read-only, its results are added.
 
@@ -113,6 +146,8 @@ class Experiment:
         The resolved configuration; kept, not copied.
     results
         What was added to it already.
+    slot
+        Gives what it may use of the machine, when asked for; by default that is the whole process.
 
     Notes
     -----
@@ -120,16 +155,23 @@ class Experiment:
     method of this class wins over a key of its name by attribute; such a key is reached by index.
     """
 
-    __slots__ = ("_inputs", "_read", "_results")
+    __slots__ = ("_inputs", "_read", "_results", "_slot")
     _inputs: dict[str, Any]
     _read: set[Any]
     _results: dict[str, Any]
+    _slot: Callable[[], Slot]
 
-    def __init__(self, inputs: dict[str, Any], results: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        inputs: dict[str, Any],
+        results: dict[str, Any] | None = None,
+        slot: Callable[[], Slot] = _whole_process,
+    ) -> None:
         set_slot = object.__setattr__
         set_slot(self, "_inputs", inputs)
         set_slot(self, "_results", {} if results is None else results)
         set_slot(self, "_read", set())
+        set_slot(self, "_slot", slot)
 
     @property
     def inputs(self) -> Mapping[str, Any]:
@@ -140,6 +182,11 @@ class Experiment:
     def results(self) -> Mapping[str, Any]:
         """What the Module added, in the order in which it was first written."""
         return self._results
+
+    @property
+    def slot(self) -> Slot:
+        """What this experiment may use of the machine that it runs on."""
+        return self._slot()
 
     def unread(self) -> list[str]:
         """Return the input keys that nobody has read yet."""
@@ -256,10 +303,10 @@ _OWN_NAMES: frozenset[str] = frozenset()
 def own_names() -> frozenset[str]:
     """Return the names that win over keys of the same name by attribute.
 
-    ``run`` and ``slot`` are among them: what an experiment is given by its runner.
+    ``run`` is among them: what an experiment is given by its runner.
     """
     global _OWN_NAMES
     if not _OWN_NAMES:
         public = {name for name in vars(Experiment) if not name.startswith("_")}
-        _OWN_NAMES = frozenset(public | {"run", "slot"})
+        _OWN_NAMES = frozenset(public | {"run"})
     return _OWN_NAMES

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import abc
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from coolrunner.experiment import Experiment
+from coolrunner.experiment import Experiment, Slot
 
-__all__ = ["Backend", "Ended", "Ending", "Job", "Outcome", "Output", "Past", "Report", "Warned"]
+if TYPE_CHECKING:
+    from coolrunner.definition.resources import Resources
+
+__all__ = ["Backend", "Begun", "Ended", "Ending", "Job", "Outcome", "Output", "Past", "Report", "Warned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Job:
         What ``solve`` expressions may use, as in ``Global.imports``.
     timeout
         Seconds after which it has failed; None for never.
+    slot
+        What it may use of the machine, as reserved; None for a process that is left as it is.
     """
 
     id: str
@@ -36,6 +41,7 @@ class Job:
     argv: Sequence[str] = ()
     imports: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
+    slot: Slot | None = None
 
 
 class Ending(enum.Enum):
@@ -62,7 +68,9 @@ class Outcome:
     error, traceback
         For a failure: the last line, and all of it (empty for a process that was killed).
     kind
-        For a failure: ``exception``, ``memory``, ``timeout``, ``signal`` or ``exit``.
+        Why it did not finish: ``exception``, ``timeout``, ``signal`` (its process was killed by one),
+        ``exit`` (its process left by itself), ``memory`` (a MemoryError, or killed by the kernel for want
+        of memory), ``lost`` or ``interrupted``; empty for one that finished.
     started
         Seconds since the epoch.
     elapsed
@@ -88,6 +96,13 @@ class Report:
     """The base of what a backend reports of a job."""
 
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun(Report):
+    """A job has a process of its own, which leads a group: `pid`. Not reported where it has none."""
+
+    pid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +155,31 @@ class Past(abc.ABC):
 
 
 class Backend(Protocol):
-    """Starts jobs; every backend passes one contract test."""
+    """Starts jobs on slots; every backend passes one contract test.
 
-    #: How many jobs may run at once.
-    slots: int
+    A job is started in three steps: `reserve` a slot, make a `Job` of it, and `start` that. From then on
+    the slot is the backend's, which takes it back before it reports the end of the job.
+    """
+
+    @property
+    def slots(self) -> int:
+        """How many jobs run at once at the most; what they ask for may leave room for fewer."""
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which a `reserve` that gave nothing may give something, though no job has ended.
+
+        None where only the end of a job of this backend can change the answer.
+        """
+
+    def reserve(self, resources: Resources) -> Slot | None:
+        """Return a slot for one job that needs these; None while they are in use."""
+
+    def release(self, slot: Slot) -> None:
+        """Take back a slot that no job was started on."""
+
+    def impossible(self, resources: Resources) -> str:
+        """Say why these can never be reserved, after the name of who asks; empty where they can."""
 
     def start(self, job: Job, past: Past) -> None:
         """Start a job, or run it at once."""
@@ -154,11 +190,11 @@ class Backend(Protocol):
         Comes back earlier, with nothing, when a signal has come in.
         """
 
-    def interrupt(self) -> None:
-        """Pass an interrupt on to all running jobs; those that stop for it have been interrupted."""
+    def interrupt(self, ids: Collection[str] | None = None) -> None:
+        """Pass an interrupt on to running jobs, all or these; those that stop for it are interrupted."""
 
-    def kill(self) -> None:
-        """End all running jobs at once."""
+    def kill(self, ids: Collection[str] | None = None) -> None:
+        """End running jobs at once, all or these; those that had not finished are interrupted."""
 
     def close(self) -> None:
         """End whatever still runs, and let go of everything."""

@@ -17,7 +17,7 @@ from coolrunner.execution import pinning
 from coolrunner.execution.base import Past
 from coolrunner.execution.wire import FrameReader, outcome_fields, pack, plain_loads, send
 from coolrunner.execution.worker import run_job
-from coolrunner.experiment import Experiment, freeze
+from coolrunner.experiment import Experiment, Slot, freeze
 
 __all__ = ["run_experiment"]
 
@@ -33,7 +33,7 @@ def run_experiment(sock: socket.socket, payload: bytes) -> None:
     sock
         To the runner.
     payload
-        The pickled `Job`.
+        The pickled `Job`, and the directory of its control group if it has one.
     """
     pid = os.getpid()
     for stream in (sys.stdout, sys.stderr):
@@ -41,7 +41,8 @@ def run_experiment(sock: socket.socket, payload: bytes) -> None:
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     with contextlib.suppress(Exception):  # a stderr without a descriptor
         faulthandler.enable()
-    job = pickle.loads(payload)
+    job, group = pickle.loads(payload)
+    _settle(job.slot, group)
     sys.argv = list(job.argv)
     _reseed()
     before = dict(os.environ)
@@ -65,6 +66,19 @@ def run_experiment(sock: socket.socket, payload: bytes) -> None:
         )
         sock.close()
     _leave()
+
+
+def _settle(slot: Slot | None, group: str | None) -> None:
+    """Keep to what was given, before a library looks at what there is."""
+    if group is not None:
+        with contextlib.suppress(OSError), open(f"{group}/cgroup.procs", "r+") as file:  # noqa: PTH123
+            file.write("0")
+    if slot is None:
+        return
+    if slot.cpus and hasattr(os, "sched_setaffinity"):
+        with contextlib.suppress(OSError):  # taken from the machine, or from us, since
+            os.sched_setaffinity(0, slot.cpus)
+    os.environ.update(slot.environment)
 
 
 class _Interruptible:

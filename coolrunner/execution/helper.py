@@ -30,6 +30,7 @@ from typing import Any
 from coolrunner.execution import pinning
 from coolrunner.execution.base import Ending, Outcome
 from coolrunner.execution.child import run_experiment
+from coolrunner.execution.threads import ThreadPools
 from coolrunner.execution.wire import FrameReader, outcome_fields, send
 
 __all__ = ["main"]
@@ -70,6 +71,7 @@ class _Helper:
         self._frames = FrameReader()
         self._fds: list[int] = []
         self._children: dict[int, str] = {}
+        self._pools = ThreadPools()
         self._pid = os.getpid()
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
@@ -116,12 +118,17 @@ class _Helper:
         elif verb == "pins":
             pinning.give(*arguments)
         elif verb == "warm":
-            send(self._control, ("warm", _warm(*arguments)))
+            is_warm = _warm(*arguments)
+            self._pools.find()
+            send(self._control, ("warm", is_warm))
         return None
 
-    def _start(self, identity: str, payload: bytes) -> tuple[socket.socket, bytes] | None:
+    def _start(
+        self, identity: str, payload: bytes, threads: Mapping[str, str]
+    ) -> tuple[socket.socket, bytes] | None:
         count = 2 if self._capture else 1
         (job, *output), self._fds = self._fds[:count], self._fds[count:]
+        self._pools.limit(threads)  # here, where a fork puts away again the threads that it may start
         try:
             pid = os.fork()
         except OSError as error:  # no memory, or no process left: this experiment fails, not the study
@@ -182,6 +189,7 @@ class _Helper:
             send(self._control, ("exited", self._children.pop(pid), status))
 
     def _end_all(self) -> None:
+        signal.set_wakeup_fd(-1)  # the sockets close now, and the children's ends are yet to be heard of
         for pid in self._children:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)

@@ -8,13 +8,17 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coolrunner.execution import pinning
 from coolrunner.execution.base import Ended, Ending, Job, Outcome, Past, Report, Warned
+from coolrunner.execution.slots import Slot, SlotPool
 from coolrunner.execution.worker import TimedOut, run_job
+
+if TYPE_CHECKING:
+    from coolrunner.definition.resources import Resources
 
 __all__ = ["InlineBackend"]
 
@@ -35,16 +39,43 @@ class InlineBackend:
         Below it are the files that are the user's own.
     grace
         Seconds between one word to a Module whose time is up and the next.
+    pool
+        The slots, of which one is given at a time; by default one that binds to no CPU.
     """
 
-    slots = 1
-
-    def __init__(self, board: pinning.PinBoard, directory: str, *, grace: float = 10.0) -> None:
+    def __init__(
+        self, board: pinning.PinBoard, directory: str, *, grace: float = 10.0, pool: SlotPool | None = None
+    ) -> None:
         self._board = board
         self._uninstall = pinning.install(directory)
         self._grace = grace
         self._reports: deque[Report] = deque()
         self._pid = os.getpid()
+        self._pool = pool or SlotPool(pins=False)
+
+    @property
+    def slots(self) -> int:
+        """How many jobs run at once at the most."""
+        return 1
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which to ask for a slot again."""
+        return self._pool.retry_after
+
+    def reserve(self, resources: Resources) -> Slot | None:
+        """Return a slot, or None while there is none."""
+        slot = self._pool.reserve(resources)
+        self._reports.extend(Warned("", message) for message in self._pool.take_warnings())
+        return slot
+
+    def release(self, slot: Slot) -> None:
+        """Take back a slot that was not used."""
+        self._pool.release(slot)
+
+    def impossible(self, resources: Resources) -> str:
+        """Say why these can never be had."""
+        return self._pool.impossible(resources)
 
     def start(self, job: Job, past: Past) -> None:
         """Run a job to its end."""
@@ -58,6 +89,8 @@ class InlineBackend:
         signals.judge(outcome)
         for message in self._board.add(pinning.take_made()):
             self._reports.append(Warned(job.id, message))
+        if job.slot is not None:
+            self._pool.release(job.slot)
         self._reports.append(Ended(job.id, outcome))
         for number in signals.noted:
             signal.raise_signal(number)  # the runner hears of it as well, through its own handler
@@ -67,21 +100,25 @@ class InlineBackend:
         while self._reports:
             yield self._reports.popleft()
 
-    def interrupt(self) -> None:
+    def interrupt(self, ids: Collection[str] | None = None) -> None:
         """Nothing runs outside `start`."""
 
-    def kill(self) -> None:
+    def kill(self, ids: Collection[str] | None = None) -> None:
         """Nothing runs outside `start`."""
 
     def close(self) -> None:
         """Let imports be what they were."""
         self._uninstall()
+        self._pool.close()
 
 
 @contextlib.contextmanager
 def _surroundings_kept(job: Job) -> Iterator[None]:
     """Give a Module its arguments; afterwards put back what the next one must find as it was."""
     argv, sys.argv = sys.argv, list(job.argv) or sys.argv
+    given = dict(job.slot.environment) if job.slot is not None else {}
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
     directory = None
     with contextlib.suppress(OSError):
         directory = os.getcwd()  # noqa: PTH109 - as a string, right before every experiment
@@ -89,6 +126,11 @@ def _surroundings_kept(job: Job) -> Iterator[None]:
         yield
     finally:
         sys.argv = argv
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
         if directory is not None:
             with contextlib.suppress(OSError):
                 os.chdir(directory)
@@ -151,4 +193,5 @@ class _Interruptible:
             outcome.kind = "timeout"
             outcome.error = f"Timeout: it ran for longer than {self._limit:g} s"
         elif self.noted and outcome.ending is Ending.FAILED:
-            outcome.ending = Ending.INTERRUPTED  # what it raised came of the interrupt
+            # What it raised came of the interrupt.
+            outcome.ending, outcome.kind = Ending.INTERRUPTED, "interrupted"

@@ -10,6 +10,8 @@ import time
 from typing import Any
 
 from coolrunner.execution.base import Ending, Job, Outcome, Past
+from coolrunner.execution.forker import Forker
+from coolrunner.execution.memory import Watched
 from coolrunner.execution.wire import FrameReader, plain_loads, send
 from coolrunner.yamlio import to_plain
 
@@ -32,6 +34,8 @@ class Running:
     ----------
     job, past
         What runs.
+    forker, memory
+        The helper that starts it, and what watches over its memory.
     sock
         The socket to its process.
     output
@@ -49,12 +53,23 @@ class Running:
     exit
         The wait status of its process, once that has ended.
     interrupted
-        Whether it was asked to stop.
+        Whether it was asked to stop, or killed.
     """
 
-    def __init__(self, job: Job, past: Past, sock: socket.socket, output: int | None, grace: float) -> None:
+    def __init__(
+        self,
+        job: Job,
+        past: Past,
+        forker: Forker,
+        memory: Watched,
+        sock: socket.socket,
+        output: int | None,
+        grace: float,
+    ) -> None:
         self.job = job
         self.past = past
+        self.forker = forker
+        self.memory = memory
         self.sock: socket.socket | None = sock
         self.output = output
         self.outcome: Outcome | None = None
@@ -67,6 +82,7 @@ class Running:
         self._began = time.time()
         self._clock = time.monotonic()
         self._timed_out = False
+        self._killed = False
         self._kill_at: float | None = None
         self._lingered = False
 
@@ -152,6 +168,7 @@ class Running:
             return None
         if self._kill_at is not None:
             self._lingered = self.outcome is not None
+            self._killed = True
             self._kill_at = now + 1.0  # again, should it be in a place where it cannot be killed
             return signal.SIGKILL
         self._kill_at = now + self._grace
@@ -176,7 +193,13 @@ class Running:
             outcome.kind = "timeout"
             outcome.error = f"Timeout: it ran for longer than {self.job.timeout:g} s"
         elif self.interrupted and outcome.ending is Ending.FAILED:
-            outcome.ending = Ending.INTERRUPTED  # what it raised, or died of, came of the interrupt
+            # What it raised, or died of, came of the interrupt.
+            outcome.ending, outcome.kind = Ending.INTERRUPTED, "interrupted"
+        elif outcome.ending is Ending.FAILED and outcome.kind == "exception" and self.memory.shortage():
+            outcome.warnings.append(
+                "meanwhile a process was killed by the kernel for want of memory; it may be one of this "
+                "experiment's"
+            )
         if self._lingered:
             outcome.warnings.append(
                 f"its process did not end within {self._linger:g} s after the Module had returned (threads "
@@ -188,15 +211,19 @@ class Running:
         """Take note that it went down with the helper."""
         ending = Ending.INTERRUPTED if self.interrupted else Ending.LOST
         error = "the process that starts experiments is gone"
-        self.outcome = Outcome(ending, error=error, started=self._began)
+        self.outcome = Outcome(ending, error=error, kind=ending.value, started=self._began)
 
     def _died(self) -> Outcome:
         status = self.exit or 0
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
+            ours = self._killed or self.interrupted
+            shortage = self.memory.shortage() if number == signal.SIGKILL and not ours else ""
             why = _WHY.get(number)
             error = f"the process was killed by {_signal_name(number)}" + (f": {why}" if why else "")
             kind = "signal"
+            if shortage:
+                error, kind = f"the process was killed by the kernel: {shortage}", "memory"
         else:
             error = f"the process left with status {os.WEXITSTATUS(status)} before the Module returned"
             kind = "exit"
@@ -211,6 +238,7 @@ class Running:
         if self.output is not None:
             os.close(self.output)
             self.output = None
+        self.memory.close()
 
 
 def _read(frame: bytes) -> tuple[Any, ...] | None:

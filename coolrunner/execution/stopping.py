@@ -11,6 +11,9 @@ from typing import Any
 
 __all__ = ["Interrupts", "Phase", "Stop"]
 
+# Asks a running study to write down what is left, and to go on.
+_ASKS = getattr(signal, "SIGUSR1", None)
+
 
 class Phase(enum.Enum):
     """The steps: going on, waiting for what runs to stop, the pause, and the end."""
@@ -42,6 +45,10 @@ class Stop:
         It is failures that end the study, not a person.
     broken
         A log could not be written.
+    terminated
+        SIGTERM or the like has ended it.
+    keep
+        What is left is to be written to a file, now.
     """
 
     def __init__(self) -> None:
@@ -53,12 +60,18 @@ class Stop:
         self.pressed = False
         self.by_failures = False
         self.broken = False
+        self.terminated = False
+        self.keep = False
         self._presses = 0
         self._until = 0.0
 
     def press(self, number: int) -> None:
         """Take notice of a signal."""
+        if number == _ASKS:
+            self.keep = True
+            return
         is_interrupt = number == signal.SIGINT
+        self.terminated = self.terminated or not is_interrupt
         self.reason = "Ctrl-C" if is_interrupt else signal.Signals(number).name
         self.pressed = True
         self._presses += 1
@@ -105,7 +118,7 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
                 number = getattr(signal, name, None)
                 # One that is ignored from outside (nohup) stays ignored.
                 if number is not None and signal.getsignal(number) is not signal.SIG_IGN:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from coolrunner.definition.names import GIVEN_NAMES, RUNNER_KEYS
 from coolrunner.errors import SolveError
 from coolrunner.execution.base import Ending, Job, Outcome, Past
 from coolrunner.execution.solving import solve
-from coolrunner.experiment import Experiment
+from coolrunner.experiment import Experiment, Slot
 from coolrunner.yamlio.plain import to_plain
 
 __all__ = ["TimedOut", "run_job"]
@@ -51,7 +53,7 @@ def run_job(job: Job, past: Past, interruptible: AbstractContextManager[object] 
         with interruptible or nullcontext():
             inputs, outcome.solved = solve(job.inputs, Imports(dict(job.imports)), past)
             function = _function(inputs)
-            experiment = Experiment(inputs)
+            experiment = Experiment(inputs, slot=lambda: _slot(job.slot or Slot()))
             for key in (*RUNNER_KEYS, "REP", "RND_IDX"):
                 experiment.get(key)  # the runner's own: no Module is expected to read them
             begin = time.perf_counter()
@@ -65,7 +67,7 @@ def run_job(job: Job, past: Past, interruptible: AbstractContextManager[object] 
                 )
     except KeyboardInterrupt as stopped:
         _describe(outcome, stopped)
-        outcome.ending = Ending.INTERRUPTED
+        outcome.ending, outcome.kind = Ending.INTERRUPTED, "interrupted"
     except SystemExit as leaving:
         if leaving.code not in (None, 0) or experiment is None:
             _fail(outcome, leaving, "exit")
@@ -81,6 +83,15 @@ def run_job(job: Job, past: Past, interruptible: AbstractContextManager[object] 
         outcome.results = _plain_results(experiment.results, outcome.warnings)
     outcome.warnings = [_encodable(warning) for warning in outcome.warnings]
     return outcome
+
+
+def _slot(given: Slot) -> Slot:
+    """Return what an experiment was given; of what was not assigned, all that its process may use."""
+    from coolrunner.execution.gpus import find_gpus  # here: few ask for it
+
+    cpus = given.cpus or Experiment({}).slot.cpus
+    gpus = given.gpus or tuple(gpu.name for gpu in find_gpus(None, os.environ).gpus)
+    return replace(given, cpus=cpus, gpus=gpus)
 
 
 def _function(inputs: Mapping[str, Any]) -> Callable[[Experiment], Any]:

@@ -6,6 +6,8 @@ Another backend is added to `BACKENDS`.
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,10 +17,23 @@ from typing import Any
 
 import pytest
 
-from coolrunner.execution.base import Backend, Ended, Ending, Job, Outcome, Output, Past, Report, Warned
+from coolrunner.definition.resources import Resources
+from coolrunner.execution.base import (
+    Backend,
+    Begun,
+    Ended,
+    Ending,
+    Job,
+    Outcome,
+    Output,
+    Past,
+    Report,
+    Warned,
+)
 from coolrunner.execution.inline import InlineBackend
 from coolrunner.execution.local import LocalBackend
 from coolrunner.execution.pinning import PinBoard
+from coolrunner.execution.slots import Slot, SlotPool
 from coolrunner.experiment import Experiment, freeze
 from tests.studies import runs
 
@@ -27,6 +42,9 @@ BACKENDS: dict[str, Make] = {
     "inline": lambda board, directory: InlineBackend(board, directory, grace=1.0),
     "local": lambda board, directory: LocalBackend(board, directory, grace=1.0),
     "local, captured": lambda board, directory: LocalBackend(board, directory, capture=True, grace=1.0),
+    "local, several": lambda board, directory: LocalBackend(
+        board, directory, capture=True, grace=1.0, pool=SlotPool(jobs=3)
+    ),
 }
 _numbers = iter(range(1_000_000))
 
@@ -88,14 +106,26 @@ class Bench:
 
     def end(self, identity: str) -> Outcome:
         """Wait for the end of a job."""
+        self.hear(lambda: identity in self.ended, f"the end of {identity}")
+        return self.ended[identity]
+
+    def hear(self, condition: Callable[[], Any], what: str) -> None:
+        """Listen to the backend until something holds."""
         until = time.monotonic() + 60
-        while time.monotonic() < until:
-            for report in self.backend.reports(1.0):
-                self.reports.append(report)
-            for report in self.reports:
-                if isinstance(report, Ended) and report.id == identity:
-                    return report.outcome
-        raise AssertionError(f"job {identity} never ended: {self.reports}")
+        while not condition():
+            assert time.monotonic() < until, f"in vain waited for {what}: {self.reports}"
+            self.reports += self.backend.reports(0.05)
+
+    @property
+    def ended(self) -> dict[str, Outcome]:
+        """What came of the jobs that have ended."""
+        return {report.id: report.outcome for report in self.reports if isinstance(report, Ended)}
+
+    def reserve(self) -> Slot:
+        """Reserve a slot, which there is."""
+        slot = self.backend.reserve(Resources())
+        assert slot is not None
+        return slot
 
 
 @pytest.fixture(params=list(BACKENDS))
@@ -104,6 +134,8 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "runtime").mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
     backend = BACKENDS[request.param](PinBoard(time.time_ns()), str(tmp_path))
     yield Bench(backend, tmp_path)
     backend.close()
@@ -365,6 +397,57 @@ def test_output_comes_before_the_end_where_it_is_captured(bench: Bench) -> None:
         assert kinds.index(Ended) == len(kinds) - 1
 
 
+def test_a_slot_is_free_again_as_soon_as_its_job_has_ended(bench: Bench) -> None:
+    name = bench.module("def main(exp):\n    exp.NUMBER = exp.slot.number\n")
+    for number in range(5):
+        slot = bench.reserve()
+        bench.start(f"slot {number}", {"Module": name}, slot=slot)
+        assert bench.end(f"slot {number}").results == {"NUMBER": 0}
+
+
+def test_a_slot_that_is_not_used_is_given_back(bench: Bench) -> None:
+    slots = [bench.reserve()]
+    while (slot := bench.backend.reserve(Resources())) is not None:
+        slots.append(slot)
+    assert 1 <= len(slots) <= bench.backend.slots
+    for slot in slots:
+        bench.backend.release(slot)
+    assert bench.reserve() == slots[0]
+
+
+def test_what_can_never_run_here_is_said(bench: Bench) -> None:
+    assert bench.backend.impossible(Resources()) == ""
+    assert bench.backend.impossible(Resources(memory=1 << 60)).startswith("asks for 1048576T of memory;")
+
+
+def test_a_module_sees_what_its_slot_gives_it_and_the_next_does_not(bench: Bench) -> None:
+    name = bench.module(
+        "import os\n"
+        "def main(exp):\n"
+        "    slot = exp.slot\n"
+        "    exp.SLOT = [slot.number, list(slot.gpus), slot.memory, len(slot.cpus) > 0]\n"
+        "    exp.SEEN = os.environ.get('CUDA_VISIBLE_DEVICES')\n"
+    )
+    slot = Slot(2, gpus=("GPU-1",), memory=1 << 30, environment={"CUDA_VISIBLE_DEVICES": "GPU-1"})
+    outcome = bench.job({"Module": name}, slot=slot)
+    assert outcome.results == {"SLOT": [2, ["GPU-1"], 1 << 30, True], "SEEN": "GPU-1"}
+    assert bench.job({"Module": name}).results["SEEN"] is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("pass", ""),
+        ("1 / 0", "exception"),
+        ("raise MemoryError", "memory"),
+        ("raise SystemExit(2)", "exit"),
+        ("raise KeyboardInterrupt", "interrupted"),
+    ],
+)
+def test_what_went_wrong_is_told_apart(bench: Bench, statement: str, kind: str) -> None:
+    assert bench.run(f"def main(exp):\n    {statement}\n").kind == kind
+
+
 def test_closing_ends_what_still_runs(bench: Bench) -> None:
     if isinstance(bench.backend, InlineBackend):
         pytest.skip("nothing runs outside start")
@@ -383,3 +466,103 @@ def test_closing_ends_what_still_runs(bench: Bench) -> None:
         assert time.monotonic() < until
         time.sleep(0.02)
     bench.backend = BACKENDS["inline"](PinBoard(0), "")  # closed once is closed
+
+
+# --- several at once --------------------------------------------------------------------------------
+
+SLEEPS = """
+    import os, signal, time
+    from pathlib import Path
+    def main(exp):
+        Path(exp.Name).touch()
+        print("I am", exp.Name)
+        while not Path("go").exists():
+            time.sleep(0.01)
+        exp.PID = os.getpid()
+        exp.GROUP = os.getpgid(0)
+        exp.CPUS = sorted(os.sched_getaffinity(0)) == list(exp.slot.cpus)
+        exp.SAME = os.environ["COOLRUNNER_SLOT"] == str(exp.slot.number)
+"""
+
+
+@pytest.fixture
+def several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """A backend with three slots, all of which run an experiment that waits."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runtime").mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
+    bench = Bench(BACKENDS["local, several"](PinBoard(time.time_ns()), str(tmp_path)), tmp_path)
+    module = bench.module(SLEEPS)
+    for name in ("a", "b", "c"):
+        timeout = 0.5 if name == "c" else None
+        bench.start(name, {"Module": module, "Name": name}, timeout, slot=bench.reserve())
+    assert bench.backend.reserve(Resources()) is None
+    bench.hear(lambda: all((tmp_path / name).exists() for name in "abc"), "three that run")
+    yield bench
+    bench.backend.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="CPUs are bound on Linux")
+def test_several_jobs_run_at_the_same_time_each_on_its_slot(several: Bench) -> None:
+    """And the time of one is up, which is nothing to the others."""
+    assert several.end("c").kind == "timeout"
+    assert set(several.ended) == {"c"}
+    (several.directory / "go").touch()
+    for name in ("a", "b"):
+        results = several.end(name).results
+        assert (results["CPUS"], results["SAME"]) == (True, True)
+        begun = [report.pid for report in several.reports if isinstance(report, Begun) and report.id == name]
+        assert begun == [results["PID"]] == [results["GROUP"]]
+        output = [
+            report.data for report in several.reports if isinstance(report, Output) and report.id == name
+        ]
+        assert b"".join(output) == f"I am {name}\n".encode()
+
+
+@pytest.mark.parametrize("verb", ["interrupt", "kill"])
+def test_one_of_several_jobs_is_stopped(several: Bench, verb: str) -> None:
+    getattr(several.backend, verb)(["b", "unknown"])
+    outcome = several.end("b")
+    assert (outcome.ending, outcome.kind) == (Ending.INTERRUPTED, "interrupted")
+    several.backend.release(several.reserve())  # b's slot, and none but that
+    (several.directory / "go").touch()
+    assert several.end("a").ending is Ending.FINISHED
+
+
+@pytest.mark.parametrize("verb", ["interrupt", "kill"])
+def test_all_jobs_are_stopped(several: Bench, verb: str) -> None:
+    getattr(several.backend, verb)()
+    assert {several.end(name).kind for name in ("a", "b")} == {"interrupted"}
+    several.end("c")
+    assert len({several.reserve().number for _ in range(3)}) == 3
+
+
+def test_a_job_that_is_killed_from_outside_is_nothing_to_the_others(several: Bench) -> None:
+    several.hear(lambda: len([r for r in several.reports if isinstance(r, Begun)]) == 3, "their processes")
+    (pid,) = [report.pid for report in several.reports if isinstance(report, Begun) and report.id == "a"]
+    os.kill(pid, signal.SIGKILL)
+    outcome = several.end("a")
+    assert (outcome.ending, outcome.kind) == (Ending.FAILED, "signal")
+    (several.directory / "go").touch()
+    assert several.end("b").ending is Ending.FINISHED
+
+
+def test_a_helper_that_dies_takes_its_jobs_with_it_and_the_next_are_started_by_another(
+    several: Bench,
+) -> None:
+    several.hear(lambda: len([r for r in several.reports if isinstance(r, Begun)]) == 3, "their processes")
+    pids = [report.pid for report in several.reports if isinstance(report, Begun)]
+    status = Path(f"/proc/{pids[0]}/stat")
+    if not status.exists():
+        pytest.skip("looks for the helper in /proc")
+    os.kill(int(status.read_text().rpartition(")")[2].split()[1]), signal.SIGKILL)
+    for name in ("a", "b"):
+        outcome = several.end(name)
+        assert (outcome.ending, outcome.kind) == (Ending.LOST, "lost")
+    several.end("c")
+    several.hear(lambda: not any(map(runs, pids)), "the end of their processes")
+    (several.directory / "go").touch()
+    module = several.module(SLEEPS)
+    for name in ("a2", "b2", "c2"):
+        several.start(name, {"Module": module, "Name": name}, slot=several.reserve())
+    assert {several.end(name).ending for name in ("a2", "b2", "c2")} == {Ending.FINISHED}
