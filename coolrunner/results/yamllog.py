@@ -28,7 +28,7 @@ from typing import Any
 from coolrunner.errors import LogError
 from coolrunner.yamlio import dump
 
-__all__ = ["HEADER", "LogBook", "YamlLog", "failed_log", "record_text"]
+__all__ = ["HEADER", "LogBook", "YamlLog", "failed_log", "locked", "record_text"]
 
 HEADER = "# Coolrunner log, version 1\n"
 #: Seconds within which an announced result is on the disk.
@@ -107,7 +107,7 @@ class YamlLog:
             while True:
                 if self._file < 0:
                     self._open()
-                with _locked(self._file):
+                with locked(self._file):
                     if self._in_place():
                         self._write(data)
                         if self._in_place():
@@ -251,7 +251,7 @@ def _commented(line: str) -> bytes:
 
 
 @contextlib.contextmanager
-def _locked(file: int) -> Iterator[None]:
+def locked(file: int) -> Iterator[None]:
     """Hold the file's lock, which other runners on this or another host respect."""
     try:
         import fcntl

@@ -105,8 +105,10 @@ _FLOAT = re.compile(r"-?[0-9]+\.[0-9]+(?:e[-+][0-9]+)?\Z")
 _PLAIN = re.compile(r"[A-Za-z0-9_./](?:[A-Za-z0-9_./()+*%-]|:(?! )| (?=[A-Za-z0-9_./]))*(?<!:)\Z")
 _FLOW_PLAIN = re.compile(r"[A-Za-z0-9_./](?:[A-Za-z0-9_./()+*%-]| (?=[A-Za-z0-9_./]))*\Z")
 _QUOTED = re.compile(r"'((?:[\x20-\x26\x28-\x7e]|'')*)'\Z")
+_COMMENT = re.compile(r" *(?:#.*)?\Z")
 _NESTED = object()
 _OTHER = object()
+_NOTHING = (0, "", _OTHER)  # a comment, or a blank line
 _lines: dict[str, tuple[int, str, Any] | None] = {}
 _MEMO_LIMIT = 100_000
 _MEMO_LENGTH = 200  # characters; a long line seldom comes twice
@@ -156,6 +158,8 @@ def _read_lines(text: str) -> Any:
                 _lines[line] = item
         if item is None:
             return _OTHER
+        if item is _NOTHING:
+            continue
         indent, key, value = item
         if not key:
             if waiting and indent >= level:
@@ -188,7 +192,7 @@ def _read_lines(text: str) -> Any:
             waiting = ""
             # Lists are never shared between documents.
             mapping[key] = value if type(value) is not list else value.copy()
-    return result
+    return result or _OTHER
 
 
 def _read_line(line: str) -> tuple[int, str, Any] | None:
@@ -203,7 +207,7 @@ def _read_line(line: str) -> tuple[int, str, Any] | None:
     elif (match := _ITEM.match(line)) is not None:
         spaces, text = match.groups()
     else:
-        return None
+        return _NOTHING if _COMMENT.match(line) else None
     value = _read_scalar(text, _PLAIN)
     if value is _OTHER and text[0] == "[" and text[-1] == "]":
         value = _read_flow(text[1:-1])
