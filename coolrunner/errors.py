@@ -8,7 +8,8 @@
     │   ├── DefinitionError     a definition is wrong: one or more `Problem`s (exit status 2)
     │   ├── YamlError           a text is not YAML, or not the YAML that is needed: one `Problem`
     │   ├── QueryError          a filter, sort or message expression is wrong or does not fit
-    │   └── LogError            a YamlLog cannot be written or read
+    │   ├── LogError            a YamlLog cannot be written or read
+    │   └── QueueError          a queue cannot be read, written or worked on
     ├── ReadOnlyError           a Module changed one of its inputs (also an AttributeError)
     ├── SolveError              a ``solve`` value could not be resolved
     ├── NotPlainError           a value has no plain form (YAML cannot hold it)
@@ -33,6 +34,7 @@ __all__ = [
     "Position",
     "Problem",
     "QueryError",
+    "QueueError",
     "ReadOnlyError",
     "SolveError",
     "UsageError",
@@ -140,6 +142,10 @@ class QueryError(UserError):
 
 class LogError(UserError):
     """A YamlLog cannot be written or read."""
+
+
+class QueueError(UserError):
+    """A queue cannot be read, written or worked on."""
 
 
 class ReadOnlyError(CoolrunnerError, AttributeError, TypeError):

@@ -1,0 +1,624 @@
+"""Any history of a queue in a file: runners that take, end and die, and people who edit with stale files.
+
+A few real runners share one queue, and people save texts of it that they opened at any time before. The
+model beside it knows what a save means; nothing may be lost, run twice, or come back by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import run_state_machine_as_test as check_every_history
+
+from coolrunner.queue import changes, claims, desk
+from coolrunner.queue.base import Status
+from coolrunner.queue.entries import Entry
+from coolrunner.queue.file import FileQueue
+from coolrunner.queue.proof import process_here
+from coolrunner.yamlio import dump, read_text
+from tests.queue_studies import (
+    SmallScribe,
+    Trial,
+    documents,
+    head,
+    open_queue,
+    save,
+    save_by_renaming,
+    with_documents,
+)
+
+#: How many histories are tried; by hand, thousands.
+HISTORIES = int(os.environ.get("COOLRUNNER_HISTORIES", "40"))
+RUNNERS = 3
+LONG_AGO = 1000.0
+ENDS = (Status.DONE, Status.FAILED, Status.INTERRUPTED, Status.LOST)
+
+
+@dataclass
+class Model:
+    """What is true of one experiment, and since which step it does or does not wait."""
+
+    value: dict[str, Any]
+    since: int
+    status: Status = Status.WAITING
+    order: float = 0.0
+    owner: Runner | None = None
+
+
+@dataclass(frozen=True)
+class Doc:
+    """A document in a person's editor: that of an experiment, or a new one under a number of its own."""
+
+    text: str
+    value: dict[str, Any]
+    id: str = ""
+    new: int = 0
+
+
+class Buffer:
+    """A text in a person's editor, and the file that it was opened from.
+
+    Attributes
+    ----------
+    step, top, shown
+        When that file was written, its comments, and what it says of which experiment.
+    docs
+        The documents as they are in the editor.
+    """
+
+    def __init__(self, step: int, top: str, shown: dict[str, dict[str, Any]], docs: list[Doc]) -> None:
+        self.step, self.top, self.shown, self.docs = step, top, shown, docs
+
+    def __repr__(self) -> str:
+        """Return the text in a line."""
+        return f"<{self.step}: {' / '.join(doc.text for doc in self.docs)!r}>"
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return with_documents(self.top + "---\n", [doc.text for doc in self.docs])
+
+    def copied(self) -> Buffer:
+        """Return another person's editor with the same text."""
+        return Buffer(self.step, self.top, self.shown, list(self.docs))
+
+
+def value_of(text: str) -> dict[str, Any]:
+    """Return what a document says, its ID left out."""
+    value = read_text(f"{text}\n")
+    return {key: item for key, item in value.items() if key != "ID"}
+
+
+class Runner:
+    """A runner, with a process that stands for it: killing that one is its death."""
+
+    def __init__(self, path: Path, scribe: SmallScribe) -> None:
+        self.process = subprocess.Popen(["sleep", "600"])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(claims, "this_process", lambda: process_here(self.process.pid))
+            self.queue: FileQueue[Trial] = open_queue(path, scribe)
+        self.runs: set[str] = set()
+
+    def die(self) -> None:
+        """Vanish, without a word to anybody."""
+        self.process.kill()
+        self.process.wait()
+        self.queue._claims.close()
+        self.queue._journal.close()
+
+
+class Edits(RuleBasedStateMachine):
+    """Runners and people, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = Path(tempfile.mkdtemp())
+        self.path = self.directory / "queue.yaml"
+        self.scribe = SmallScribe()
+        self.scribe.numbers = itertools.count(1)
+        self.step = 0
+        desk.EVERY = 0.0
+        self.number = 0
+        self.model: dict[str, Model] = {}
+        self.lost: set[str] = set()  # the runners of these are dead
+        self.buffers: list[Buffer] = []
+        self.pending: Buffer | None = None  # what is half-written or broken at present
+        self.texts: dict[str, Buffer] = {}
+        self.runners = [Runner(self.path, self.scribe) for _ in range(RUNNERS)]
+
+    def teardown(self) -> None:
+        """Let the rest run, and see that all of it did."""
+        try:
+            if self.pending is not None:
+                self.mend()
+            self.look(0)
+            for runner in self.runners:
+                for name in sorted(runner.runs):
+                    self.step += 1
+                    self.finished(runner, name, Status.DONE)
+            while self.taken(0):
+                pass
+            left = {name for name, one in self.model.items() if one.status is Status.WAITING}
+            assert all(self.model[name].value.get("Hold") for name in left)
+        finally:
+            for runner in self.runners:
+                runner.queue.close()
+                runner.process.kill()
+                runner.process.wait()
+            shutil.rmtree(self.directory)
+
+    # --- the model ---
+
+    @property
+    def running(self) -> set[str]:
+        """Those that run, or are lost and nobody knows."""
+        return {name for name, one in self.model.items() if one.status is Status.RUNNING}
+
+    def row(self) -> list[str]:
+        """Return those that wait, in order."""
+        waiting = [name for name, one in self.model.items() if one.status is Status.WAITING]
+        return sorted(waiting, key=lambda name: (self.model[name].order, name))
+
+    def set_status(self, name: str, status: Status) -> None:
+        """Let one go over to another status."""
+        one = self.model[name]
+        if Status.WAITING in (status, one.status) and status is not one.status:
+            one.since = self.step
+        one.status = status
+
+    def fresh(self) -> int:
+        """Return a number that was never used."""
+        self.number += 1
+        return self.number
+
+    def entry(self, name: str, runner: int = 0) -> Entry:
+        """Return what a runner knows of an experiment."""
+        return self.runners[runner].queue.ledger.entries[name]
+
+    def may_run(self, name: str) -> bool:
+        """Whether one could be taken, if it waits."""
+        if self.model[name].value.get("Hold"):
+            return False
+        if self.pending is None or self.model[name].since > self.pending.step:
+            return True
+        return self.entry_text(name) in self.on_disk()
+
+    def entry_text(self, name: str) -> str:
+        """Return the document of one as all agree on it."""
+        ledgers = [runner.queue.ledger for runner in self.runners]
+        return max(ledgers, key=lambda ledger: len(ledger.entries)).entries[name].text
+
+    def on_disk(self) -> list[str]:
+        """Return the documents that stand in the file."""
+        return re.split(r"\n---(?:\n|\Z)", self.path.read_text().removesuffix("\n...\n"))
+
+    # --- what runners do ---
+
+    @initialize(count=st.integers(1, 6))
+    def begin(self, count: int) -> None:
+        """Put the study's experiments."""
+        self.put(0, count)
+
+    @rule(runner=st.integers(0, RUNNERS - 1), count=st.integers(1, 2))
+    def put(self, runner: int, count: int) -> None:
+        """Add experiments at the end."""
+        self.step += 1
+        queue = self.runners[runner].queue
+        queue.refresh()
+        self.see_freed(runner)
+        items = []
+        for _ in range(count):
+            number = self.fresh()
+            items.append(
+                Trial(f"k{number}", {"Name": f"e{number}", "lr": 0.1}, queue.ledger.next_index + len(items))
+            )
+        queue.put(items)
+        for item in items:
+            order = queue.ledger.entries[item.id].order
+            assert all(order > one.order for one in self.model.values())
+            self.model[item.id] = Model(dict(item.values), self.step, order=order)
+
+    @rule(runner=st.integers(0, RUNNERS - 1))
+    def take(self, runner: int) -> None:
+        """Take the next one."""
+        self.taken(runner)
+
+    def taken(self, runner: int) -> str:
+        """Take the next one, and see that it is the one; return its ID."""
+        self.step += 1
+        queue = self.runners[runner].queue
+        item = queue.take()
+        able = [name for name in self.row() if self.may_run(name)]
+        able.sort(key=lambda name: -self.model[name].value.get("Priority", 0))
+        assert (item.id if item else None) == (able[0] if able else None)
+        if item is None:
+            return ""
+        assert dict(item.values) == self.model[item.id].value
+        self.set_status(item.id, Status.RUNNING)
+        self.model[item.id].owner = self.runners[runner]
+        self.runners[runner].runs.add(item.id)
+        return item.id
+
+    @precondition(lambda self: any(runner.runs for runner in self.runners))
+    @rule(data=st.data(), end=st.sampled_from(ENDS))
+    def finish(self, data: st.DataObject, end: Status) -> None:
+        """End one, which may have been taken from its runner meanwhile."""
+        self.step += 1
+        pairs = [(place, name) for place, runner in enumerate(self.runners) for name in sorted(runner.runs)]
+        place, name = data.draw(st.sampled_from(pairs))
+        self.finished(self.runners[place], name, end)
+
+    def finished(self, runner: Runner, name: str, end: Status) -> None:
+        """End one, and see that it counts where it should."""
+        runner.runs.discard(name)
+        one = self.model[name]
+        is_mine = one.status is Status.RUNNING and one.owner is runner
+        wanted = is_mine or (end is Status.DONE and one.status is not Status.DONE)
+        written: list[str] = []
+        assert runner.queue.finish(name, end, commit=lambda: written.append(name)) is wanted
+        assert bool(written) is wanted
+        if wanted:
+            self.set_status(name, Status.WAITING if end is Status.LOST else end)
+            self.lost.discard(name)
+
+    @rule(runner=st.integers(0, RUNNERS - 1), finished=st.booleans())
+    def kill(self, runner: int, finished: bool) -> None:
+        """Kill a runner, perhaps after the result was logged and before the queue knew of it."""
+        self.step += 1
+        dead = self.runners[runner]
+        mine = {name for name in self.running if self.model[name].owner is dead}
+        dead.die()
+        if finished and mine:
+            self.scribe.logged.add(min(mine))
+        self.lost |= mine
+        self.runners[runner] = Runner(self.path, self.scribe)
+        self.see_freed(runner)
+
+    def see_freed(self, runner: int) -> None:
+        """Let what dead runners had taken wait again, or be done: a runner has looked."""
+        ledger = self.runners[runner].queue.ledger
+        for name in sorted(self.lost):
+            status = Status.DONE if name in self.scribe.logged else Status.WAITING
+            assert ledger.entries[name].status is status
+            self.set_status(name, status)
+        self.lost.clear()
+
+    @rule(runner=st.integers(0, RUNNERS - 1))
+    def look(self, runner: int) -> None:
+        """Look for what others did."""
+        self.step += 1
+        self.runners[runner].queue.refresh()
+        self.see_freed(runner)
+
+    @rule(runner=st.integers(0, RUNNERS - 1), data=st.data())
+    def again(self, runner: int, data: st.DataObject) -> None:
+        """Let one wait again that failed or was interrupted."""
+        stopped = (Status.FAILED, Status.INTERRUPTED)
+        resting = [name for name, one in self.model.items() if one.status in stopped]
+        if resting:
+            self.step += 1
+            name = data.draw(st.sampled_from(resting))
+            self.runners[runner].queue.again([name])
+            self.set_status(name, Status.WAITING)
+
+    @rule(lag=st.sampled_from([0.0, 1000.0]))
+    def change_pace(self, lag: float) -> None:
+        """Let the file show at once what is so, or only when a person has saved it."""
+        desk.EVERY = lag
+
+    # --- what commands do ---
+
+    @contextlib.contextmanager
+    def command(self) -> Iterator[FileQueue[Trial]]:
+        """Open the queue without running anything."""
+        self.step += 1
+        queue = open_queue(self.path, self.scribe, runs=False)
+        yield queue
+        queue.close()
+
+    @precondition(lambda self: self.row() and self.pending is None)
+    @rule(data=st.data(), what=st.sampled_from(["hold", "release", "prio", "rm", "top", "end"]))
+    def change(self, data: st.DataObject, what: str) -> None:
+        """Change one that waits by a command."""
+        name = data.draw(st.sampled_from(self.row()))
+        one = self.model[name]
+        rest = [other for other in self.row() if other != name]
+        with self.command() as queue:
+            if what in ("hold", "release"):
+                changes.hold(queue, [name], on=what == "hold")
+                one.value = {**one.value, "Hold": True}
+                if what == "release":
+                    del one.value["Hold"]
+            elif what == "prio":
+                changes.prioritise(queue, [name], 2)
+                one.value = {**one.value, "Priority": 2}
+            elif what == "rm":
+                changes.remove(queue, [name])
+                self.set_status(name, Status.REMOVED)
+            else:
+                changes.place(queue, [name], top=what == "top")
+                waiting = [entry.id for entry in queue.ledger.waiting()]
+                assert waiting == ([name, *rest] if what == "top" else [*rest, name])
+                self.take_orders(queue)
+
+    @precondition(lambda self: any(runner.runs for runner in self.runners))
+    @rule(data=st.data())
+    def free(self, data: st.DataObject) -> None:
+        """Take one from a runner that lives; it will hardly notice."""
+        found = sorted(self.running - self.lost)
+        if found:
+            name = data.draw(st.sampled_from(found))
+            with self.command() as queue:
+                changes.free(queue, [name], force=True)
+            self.set_status(name, Status.WAITING)
+
+    def take_orders(self, queue: FileQueue[Trial]) -> None:
+        """Take over where all stand."""
+        for name, one in self.model.items():
+            one.order = queue.ledger.entries[name].order
+
+    # --- what people do in their editors ---
+
+    @rule()
+    def open_file(self) -> None:
+        """Open the file as it is."""
+        text = self.path.read_text()
+        if self.pending is None and text in self.texts:
+            self.buffers.append(self.texts[text])
+
+    @precondition(lambda self: self.buffers)
+    @rule(
+        data=st.data(),
+        what=st.sampled_from(["change", "hold", "delete", "add", "copy", "note", "move", "back"]),
+    )
+    def edit(self, data: st.DataObject, what: str) -> None:
+        """Edit a text, without saving it."""
+        buffer = data.draw(st.sampled_from(self.buffers)).copied()
+        self.buffers.append(buffer)
+        docs = buffer.docs
+        place = data.draw(st.integers(0, max(len(docs) - 1, 0)))
+        copied = [doc.id for doc in docs if doc.new]
+        if what == "add":
+            number = self.fresh()
+            value = {"Name": f"n{number}"}
+            docs.insert(place, Doc(dump(value)[:-1], value, new=number))
+        elif what == "back":
+            gone = sorted(name for name in self.model if name not in {doc.id for doc in docs})
+            if gone:
+                name = data.draw(st.sampled_from(gone))
+                text = self.entry_text(name)
+                docs.insert(place, Doc(text, value_of(text), name))
+        elif not docs:
+            return
+        elif what == "move":
+            docs.insert(data.draw(st.integers(0, len(docs) - 1)), docs.pop(place))
+        elif what == "delete":
+            del docs[place]
+        elif what == "note":
+            docs[place] = replace(docs[place], text=f"# {self.fresh()}\n{docs[place].text}")
+        elif docs[place].new or docs[place].id in copied:
+            return
+        elif what == "copy":
+            doc, number = docs[place], self.fresh()
+            if doc.value != buffer.shown.get(doc.id):
+                return
+            value = {**doc.value, "Name": f"n{number}"}
+            docs.insert(place, Doc(dump({**value, "ID": doc.id})[:-1], value, doc.id, number))
+        else:
+            doc = docs[place]
+            value = {**doc.value, "lr": self.fresh()} if what == "change" else {**doc.value, "Hold": True}
+            docs[place] = Doc(dump({**value, "ID": doc.id})[:-1], value, doc.id)
+
+    @precondition(lambda self: self.buffers and self.pending is None)
+    @rule(data=st.data(), runner=st.integers(0, RUNNERS - 1), how=st.sampled_from([save, save_by_renaming]))
+    def save_text(self, data: st.DataObject, runner: int, how: Callable[[Path, str, float], None]) -> None:
+        """Save a text, however old the file is that it was made from."""
+        buffer = data.draw(st.sampled_from(self.buffers))
+        how(self.path, buffer.text, LONG_AGO)
+        self.taken_up(buffer, runner)
+
+    @precondition(lambda self: self.buffers and self.pending is None and desk.EVERY == 0.0)
+    @rule(runner=st.integers(0, RUNNERS - 1))
+    def save_by_python(self, runner: int) -> None:
+        """Write the file anew as it is, without its comments and its header, the first one put last."""
+        text = self.path.read_text()
+        if text not in self.texts:
+            return
+        buffer = self.texts[text].copied()
+        buffer.docs = [*buffer.docs[1:], *buffer.docs[:1]]
+        values = [{**doc.value, "ID": doc.id} for doc in buffer.docs]
+        save(self.path, yaml.safe_dump_all(values, sort_keys=False) if values else "", LONG_AGO)
+        buffer.docs = [
+            replace(doc, text=yaml.safe_dump(value, sort_keys=False)[:-1])
+            for doc, value in zip(buffer.docs, values, strict=True)
+        ]
+        self.taken_up(buffer, runner)
+
+    @precondition(lambda self: self.buffers and self.pending is None)
+    @rule(data=st.data(), runner=st.integers(0, RUNNERS - 1), half=st.booleans())
+    def save_broken(self, data: st.DataObject, runner: int, half: bool) -> None:
+        """Save a text with a mistake in it, or half of one."""
+        buffer = data.draw(st.sampled_from(self.buffers)).copied()
+        if half and buffer.docs:
+            text = buffer.text
+            size = data.draw(st.integers(len(head(text)), len(text) - 5))
+            save(self.path, text[:size], age=0.0)
+        else:
+            save(self.path, buffer.text.replace("...\n", "---\nName: a: b\n...\n"), LONG_AGO)
+        self.pending = buffer
+        self.look(runner)
+        assert self.runners[runner].queue.is_unclear()
+
+    @precondition(lambda self: self.pending is not None)
+    @rule(runner=st.integers(0, RUNNERS - 1))
+    def mend(self, runner: int = 0) -> None:
+        """Save the text as it should be."""
+        buffer, self.pending = self.pending, None
+        assert buffer is not None
+        save(self.path, buffer.text, LONG_AGO)
+        self.taken_up(buffer, runner)
+        assert not self.runners[runner].queue.is_unclear()
+
+    @precondition(lambda self: self.pending is None)
+    @rule(runner=st.integers(0, RUNNERS - 1))
+    def delete_file(self, runner: int) -> None:
+        """Delete the file; it comes back."""
+        self.path.unlink()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(desk, "SETTLE_CUT", 0.0)
+            patch.setattr(desk, "EVERY", 0.0)
+            self.look(runner)
+        assert self.path.exists()
+
+    # --- what a save means ---
+
+    def taken_up(self, buffer: Buffer, runner: int) -> None:
+        """Let a runner look at a save, and see that it meant what it should."""
+        self.step += 1
+        queue = self.runners[runner].queue
+        row_before = self.row()
+        known = set(self.model)
+        queue.refresh()
+        assert queue.problem() == ""
+        ledger = queue.ledger
+        there = {doc.id for doc in buffer.docs if doc.id and not doc.new}
+        for name in buffer.shown:
+            one = self.model[name]
+            if name not in there and one.status is Status.WAITING and one.since <= buffer.step:
+                self.set_status(name, Status.REMOVED)
+        new = [entry for entry in ledger.entries.values() if entry.id not in known]
+        by_name = {entry.facts.name: entry for entry in new}
+        assert len(by_name) == len(new)
+        shown: list[str] = []  # those of the save that wait, in its order
+        for doc in buffer.docs:
+            name = self.adopted(buffer, doc, by_name) if doc.new else self.edited(buffer, doc, new)
+            if name and self.model[name].status is Status.WAITING and name not in shown:
+                shown.append(name)
+        assert {entry.id for entry in new} <= set(self.model)
+        self.take_orders(queue)
+        self.check_order(buffer, shown, row_before)
+        self.see_freed(runner)
+
+    def adopted(self, buffer: Buffer, doc: Doc, new: dict[str, Entry]) -> str:
+        """See that a new document is an experiment, and the same one when it is saved again."""
+        name = doc.value["Name"]
+        entry = new.get(name)
+        before = [key for key, one in self.model.items() if one.value.get("Name") == name]
+        assert bool(entry) is not bool(before), f"{name} came twice, or never"
+        if entry is None:
+            return before[0]
+        self.model[entry.id] = Model({"size": 1, **doc.value}, self.step)
+        return entry.id
+
+    def edited(self, buffer: Buffer, doc: Doc, new: list[Entry]) -> str:
+        """See what became of the document of an experiment."""
+        one = self.model[doc.id]
+        is_edited = doc.value not in (buffer.shown.get(doc.id), one.value)
+        put_back = doc.id not in buffer.shown and one.since <= buffer.step
+        if one.status is Status.REMOVED and put_back:
+            self.set_status(doc.id, Status.WAITING)
+        if one.status is Status.WAITING:
+            if doc.id not in buffer.shown:
+                is_edited = doc.value != one.value
+            if is_edited:
+                one.value = doc.value
+        elif one.status is Status.REMOVED and is_edited:
+            return self.revived(doc, new)
+        return doc.id
+
+    def revived(self, doc: Doc, new: list[Entry]) -> str:
+        """See that what one person deleted and another has changed is an experiment of its own."""
+        whole = {"size": 1, **doc.value}
+        for name, one in self.model.items():
+            if one.value == whole and name != doc.id:
+                return name
+        (entry,) = [entry for entry in new if value_of(entry.text) == whole and entry.id not in self.model]
+        self.model[entry.id] = Model(whole, self.step)
+        return entry.id
+
+    def check_order(self, buffer: Buffer, shown: list[str], before: list[str]) -> None:
+        """See that all stand as the person left them, or where they stood."""
+        row = self.row()
+        in_row = [name for name in row if name in shown]
+        base = [name for name in buffer.shown if name in shown]
+        in_save = [name for name in shown if name in base]
+        if in_save != base:
+            assert in_row == shown
+        elif len(in_save) == len(shown):
+            stood = [name for name in before if name in row]
+            assert [name for name in row if name in stood] == stood
+        # What the save does not show keeps its order.
+        hidden = [name for name in before if name in row and name not in shown]
+        assert [name for name in row if name in hidden] == hidden
+
+    # --- what is always so ---
+
+    @invariant()
+    def all_agree(self) -> None:
+        """Each runner that looks knows what the model knows, and so does whoever looks at the file."""
+        for runner in self.runners:
+            with runner.queue.session():
+                ledger = runner.queue.ledger
+            assert {name: entry.status for name, entry in ledger.entries.items()} == {
+                name: one.status for name, one in self.model.items()
+            }
+            assert [entry.id for entry in ledger.waiting()] == self.row()
+            for name, one in self.model.items():
+                entry = ledger.entries[name]
+                assert value_of(entry.text) == one.value
+                assert (entry.facts.hold, entry.facts.priority) == (
+                    "Hold" in one.value, one.value.get("Priority", 0)
+                )  # fmt: skip
+        if self.pending is None:
+            self.remember_file(self.runners[0].queue)
+
+    def remember_file(self, queue: FileQueue[Trial]) -> None:
+        """Keep what the file shows, for people to open."""
+        text = self.path.read_text()
+        if text in self.texts:
+            return
+        docs = []
+        for document in documents(text):
+            value = read_text(f"{document}\n")
+            docs.append(Doc(document, value_of(document), value["ID"]))
+        if not queue.ledger.unshown:
+            assert [doc.id for doc in docs] == self.row()
+        assert f"# revision {queue.ledger.published}\n" in text
+        buffer = Buffer(self.step, head(text), {doc.id: doc.value for doc in docs}, docs)
+        self.texts[text] = buffer
+        self.buffers.append(buffer)
+
+
+def test_no_history_of_edits_loses_an_experiment_or_runs_it_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CR-03, CR-04."""
+    monkeypatch.setattr(desk, "SETTLE", 0.0)
+    monkeypatch.setattr(desk, "SETTLE_CUT", LONG_AGO / 2)
+    monkeypatch.setattr(desk, "_booted_at", lambda: 0.0)
+    monkeypatch.setattr(desk, "EVERY", 0.0)
+    monkeypatch.setattr(desk, "SHARE", 0)
+    monkeypatch.setattr(claims, "EVERY", 0.0)
+    monkeypatch.setattr(claims, "_PASSING", 0.0)
+    check_every_history(
+        Edits,
+        settings=settings(
+            max_examples=HISTORIES,
+            stateful_step_count=50,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
