@@ -177,9 +177,16 @@ class Stopping(Event):
 
 @dataclass(frozen=True, slots=True)
 class Pausing(Event):
-    """After an interrupt: a second Ctrl-C within `seconds` ends the study."""
+    """After an interrupt: a second Ctrl-C within `seconds` ends the study.
+
+    Attributes
+    ----------
+    keeps
+        Whether typing ``w`` and Enter ends it, too, and writes what is left to a file.
+    """
 
     seconds: float
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +221,8 @@ class StudyFinished(Event):
         The logs of failures that were written to.
     unfinished
         Indices of the experiments that failed, were interrupted or are left, for ``--pick``.
+    queue
+        The queue file in which what is left waits; empty where there is none.
     """
 
     study: str
@@ -226,6 +235,7 @@ class StudyFinished(Event):
     logs: Sequence[str] = ()
     failed_logs: Sequence[str] = ()
     unfinished: Sequence[int] = ()
+    queue: str = ""
 
 
 class Listener(Protocol):

@@ -1,29 +1,23 @@
-"""The loop: from a plan and a backend to logs, one experiment after the other.
+"""The loop: from a queue and a backend to logs, as many experiments at once as there is room for.
 
 Begin with `Study.run`: it is the whole program in a few lines.
 """
 
 from __future__ import annotations
 
-import datetime
-import socket
-import tempfile
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from coolrunner.definition.differing import differing_keys, pick_keys
 from coolrunner.definition.durations import parse_duration
-from coolrunner.definition.plan import Plan, Planned
-from coolrunner.errors import LogError, UsageError
+from coolrunner.definition.plan import Planned
+from coolrunner.definition.resources import Resources
+from coolrunner.errors import QueueError, UsageError
 from coolrunner.events import (
     Announcer,
-    ExperimentFailed,
-    ExperimentFinished,
-    ExperimentInterrupted,
     ExperimentStarted,
     Notice,
     OutputWritten,
@@ -32,18 +26,37 @@ from coolrunner.events import (
     StudyFinished,
     StudyStarted,
 )
-from coolrunner.execution.base import Backend, Ended, Ending, Job, Outcome, Output, Report, Warned
-from coolrunner.execution.past import PastIndex
+from coolrunner.execution.base import (
+    Backend,
+    Begun,
+    Ended,
+    Ending,
+    Job,
+    Output,
+    Report,
+    Warned,
+)
 from coolrunner.execution.stopping import Interrupts, Phase, Stop
-from coolrunner.queue.base import Queue, Status
-from coolrunner.results.yamllog import LogBook, YamlLog, failed_log, record_text
+from coolrunner.experiment import Slot
+from coolrunner.results.yamllog import YamlLog, failed_log
+from coolrunner.study.blocked import left_behind
+from coolrunner.study.brief import Brief
+from coolrunner.study.outcomes import Outcomes
+from coolrunner.study.past import PastIndex
+
+if TYPE_CHECKING:
+    from coolrunner.queue.file import FileQueue
+    from coolrunner.queue.memory import MemoryQueue
 
 __all__ = ["RunOptions", "Study"]
 
 #: Seconds in which a second Ctrl-C ends the study.
 PAUSE = 2.0
-#: How often an experiment may be lost to a broken helper before it counts as failed.
-MAX_LOSSES = 2
+# Of a queue that others have filled, so many are looked at to find what tells experiments apart.
+_LOOKED_AT = 500
+_SHOWN_BLOCKED = 5
+# Seconds between two looks at what a person types.
+_LOOK = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,61 +69,81 @@ class RunOptions:
         What Modules see as ``sys.argv``.
     max_failures
         How many failures end the study; None for any number.
+    wait
+        Whether to stay when nothing is left, for what is added to the queue.
+    ask
+        Returns what a person has typed and not been heard yet; None where nobody is there to type.
+    keep
+        Writes what is left to a file, where the queue is in memory, and returns where; None where not.
     """
 
     argv: Sequence[str] = ()
     max_failures: int | None = None
+    wait: bool = False
+    ask: Callable[[], str] | None = None
+    keep: Callable[[], str] | None = None
 
 
 class Study:
-    """One run of a definition.
+    """One runner's work on a study.
 
     Parameters
     ----------
-    plan
-        The experiments.
+    brief
+        What is known of the study.
     queue
-        Where they wait; filled by the study.
+        Where its experiments wait.
     backend
         What runs them.
     announcer
         Who is told.
     options
         See `RunOptions`.
+    items
+        What is put into the queue as the study begins.
     """
 
     def __init__(
         self,
-        plan: Plan,
-        queue: Queue[Planned],
+        brief: Brief,
+        queue: MemoryQueue[Planned] | FileQueue[Planned],
         backend: Backend,
         announcer: Announcer,
         options: RunOptions = RunOptions(),
+        items: Sequence[Planned] = (),
     ) -> None:
-        self._plan = plan
+        self._brief = brief
         self._queue = queue
         self._backend = backend
         self._announcer = announcer
         self._options = options
+        self._items = items
         self._emit = announcer.emit
-        self._logs, self._failed_logs = LogBook(), LogBook()
         self._interrupts = Interrupts()
         self._stop = Stop()
         self._running: dict[str, Planned] = {}
-        self._counts: Counter[Ending] = Counter()
-        self._losses: Counter[str] = Counter()
-        self._unfinished: list[int] = []
-        self._unread: dict[str, tuple[set[str], set[str]]] = {}
-        self._differing: list[tuple[Any, ...]] = []
-        self._past = PastIndex(plan, queue)
-        self._host = socket.gethostname()
+        self._cancelled: dict[str, float] = {}
+        self._past = PastIndex(queue)
+        self._outcomes = Outcomes(
+            brief,
+            queue,
+            self._emit,
+            self._stop,
+            self._past,
+            options.max_failures,
+            attended=options.ask is not None,
+        )
+        self._lanes: dict[str, Resources] = {"": Resources()}
+        self._impossible: dict[str, str] = {}
+        self._paused = ""
+        self._kept = ""
 
     def run(self) -> StudyFinished:
-        """Run every experiment of the plan and return what came of them.
+        """Run what waits and return what came of it.
 
         Raises
         ------
-        UsageError, LogError, ListenerError
+        UsageError, LogError, ListenerError, QueueError
             The study cannot begin; nothing has run.
         """
         began = time.monotonic()
@@ -119,6 +152,7 @@ class Study:
         with self._interrupts:
             self._begin()
             while self._goes_on():
+                self._look_around()
                 self._start_experiments()
                 self._hear_reports()
                 self._heed_interrupts()
@@ -128,8 +162,9 @@ class Study:
 
     def _check_logs(self) -> None:
         """See that every log can be written before hours of work depend on it."""
-        definition = Path(self._plan.definition.source.name).resolve()
-        paths = {str(p.experiment.inputs["YamlLog"]) for p in self._plan.chosen if p.runs}
+        definition = Path(self._brief.path).resolve() if self._brief.path else None
+        paths = {str(item.experiment.inputs["YamlLog"]) for item in self._items if item.runs}
+        paths |= {entry.facts.log for entry in self._queue.ledger.waiting()} - {""}
         for path in sorted(paths):
             if Path(path).resolve() == definition:
                 raise UsageError(f"YamlLog: {path} is the definition itself; results need their own file")
@@ -137,64 +172,156 @@ class Study:
             YamlLog.check(failed_log(path))
 
     def _begin(self) -> None:
-        chosen = self._plan.chosen
-        to_run = [planned for planned in chosen if planned.runs]
-        self._queue.put(to_run)
-        self._differing = differing_keys([planned.experiment.inputs for planned in to_run])
-        self._emit(StudyStarted(self._plan.study, len(to_run), len(chosen) - len(to_run)))
-        for warning in self._plan.warnings:
-            self._emit(Notice(str(warning)))
+        self._queue.put(self._items)
+        ledger = self._queue.ledger
+        waiting = ledger.waiting()
+        if self._items:
+            shown = [item for item in self._items if ledger.entries[item.id].facts.runs]
+        else:
+            shown = [self._queue.item(entry) for entry in waiting[:_LOOKED_AT]]
+        self._outcomes.differing = differing_keys([item.experiment.inputs for item in shown])
+        self._emit(StudyStarted(self._brief.name, len(waiting), self._brief.skipped))
+        for warning in self._brief.warnings:
+            self._emit(Notice(warning))
 
     def _goes_on(self) -> bool:
         if self._running or self._stop.phase is Phase.PAUSING:
             return True
-        return self._stop.phase is Phase.NONE and len(self._queue) > 0
+        return self._stop.phase is Phase.NONE and (self._options.wait or self._has_work())
+
+    def _has_work(self) -> bool:
+        """Whether something may still be started here without a person's doing more."""
+        if self._queue.is_unclear() or (self._paused and len(self._queue)):
+            return True
+        if any(self._fits_some_day(lane) for lane in self._queue.ledger.lanes()):
+            return True
+        return self._queue.ledger.next_time() is not None or self._queue.awaits_others()
+
+    def _look_around(self) -> None:
+        """Take notice of what people and other runners have done meanwhile."""
+        if self._stop.phase is not Phase.ENDED:
+            try:
+                self._queue.refresh()
+            except QueueError as error:
+                self._outcomes.break_off(error)
+        for message, level in self._queue.messages():
+            self._emit(Notice(message, level))
+        ledger = self._queue.ledger
+        paused = self._outcomes.paused or ledger.paused
+        if paused != self._paused:
+            self._paused = paused
+            state = f"the study pauses: {self._paused}" if self._paused else "the study goes on"
+            self._emit(Notice(state, "warning" if self._paused else "info"))
+        for identity in ledger.cancelled & self._running.keys():
+            self._cancel(identity)
+        if self._options.ask and self._listens:
+            self._hear_person(self._options.ask())
+
+    @property
+    def _listens(self) -> bool:
+        """Whether what a person types means something now."""
+        return bool(self._outcomes.paused) or self._stop.phase is Phase.PAUSING
+
+    def _cancel(self, identity: str) -> None:
+        now = time.monotonic()
+        if identity not in self._cancelled:
+            self._cancelled[identity] = now + self._brief.settings.grace
+            self._emit(Notice(f"{self._running[identity].name} ({identity}) is cancelled", "info"))
+            self._backend.interrupt({identity})
+        elif now >= self._cancelled[identity]:
+            self._cancelled[identity] = now + 1.0
+            self._backend.kill({identity})
+
+    def _hear_person(self, typed: str) -> None:
+        if not typed:
+            return
+        if self._stop.phase is Phase.PAUSING:
+            if typed.strip().lower() == "w" and self._options.keep:
+                self._keep()
+                self._stop.final = True
+        elif self._outcomes.paused:
+            self._outcomes.paused = ""
 
     def _start_experiments(self) -> None:
         while self._stop.phase is Phase.NONE and len(self._running) < self._backend.slots:
+            if self._outcomes.paused:
+                return
             self._interrupts.check(self._stop)
             if self._stop.requested:
                 return
-            planned = self._queue.take()
-            if planned is None:
+            slot: Slot | None = None
+
+            def fits(lane: str) -> bool:
+                nonlocal slot
+                slot = self._backend.reserve(self._lanes[lane]) if self._fits_some_day(lane) else None
+                return slot is not None
+
+            try:
+                planned = self._queue.take(fits)
+            except QueueError as error:
+                planned = None
+                self._outcomes.break_off(error)
+            if planned is None or slot is None:
+                if slot is not None:
+                    self._backend.release(slot)
                 return
-            self._running[planned.id] = planned
-            inputs = planned.experiment.inputs
-            self._emit(
-                ExperimentStarted(planned.index, planned.id, planned.name, pick_keys(inputs, self._differing))
-            )
-            job = Job(
-                planned.id,
-                inputs,
-                self._options.argv,
-                self._plan.settings.imports.modules,
-                parse_duration(inputs.get("Timeout")),
-            )
-            self._backend.start(job, self._past.of(planned))
+            self._start(planned, slot)
+
+    def _fits_some_day(self, lane: str) -> bool:
+        """Whether this machine can ever run an experiment of a lane; said once where it cannot."""
+        if lane not in self._impossible:
+            resources = self._lanes.setdefault(lane, Resources.from_text(lane))
+            why = self._impossible[lane] = self._backend.impossible(resources)
+            if why:
+                self._emit(Notice(f"an experiment {why}; it is left for another machine"))
+        return not self._impossible[lane]
+
+    def _start(self, planned: Planned, slot: Slot) -> None:
+        self._running[planned.id] = planned
+        inputs = planned.experiment.inputs
+        differing = pick_keys(inputs, self._outcomes.differing)
+        self._emit(ExperimentStarted(planned.index, planned.id, planned.name, differing))
+        timeout = parse_duration(inputs.get("Timeout"))
+        imports = self._brief.settings.imports.modules
+        job = Job(planned.id, inputs, self._options.argv, imports, timeout, slot)
+        self._backend.start(job, self._past.of(planned))
 
     def _hear_reports(self) -> None:
-        timeout = self._stop.remaining()
-        if not self._running:
-            # Nothing to hear of: a pause, which a signal ends.
-            self._interrupts.sleep(timeout or 0.0)
-            return
-        for report in self._backend.reports(timeout):
-            self._hear(report)
+        waits = (self._stop.remaining(), self._queue.next_look(), self._backend.retry_after)
+        timeout = min((wait for wait in waits if wait is not None), default=None)
+        if self._options.ask and self._listens:
+            timeout = _LOOK if timeout is None else min(timeout, _LOOK)
+        if self._running:
+            for report in self._backend.reports(timeout):
+                self._hear(report)
+        elif self._goes_on() or self._stop.phase is not Phase.NONE:
+            # Nothing to hear of: a pause, or a queue that others fill; a signal ends it.
+            self._interrupts.sleep(_LOOK if timeout is None else timeout)
 
     def _hear(self, report: Report) -> None:
         if isinstance(report, Output):
             self._emit(OutputWritten(report.id, report.data))
         elif isinstance(report, Warned):
             self._emit(Notice(report.message))
+        elif isinstance(report, Begun):
+            try:
+                self._queue.began(report.id, report.pid)
+            except QueueError as error:
+                self._outcomes.break_off(error)
         elif isinstance(report, Ended):
-            self._record(self._running.pop(report.id), report.outcome)
+            self._cancelled.pop(report.id, None)
+            self._outcomes.take(self._running.pop(report.id), report.outcome)
 
     def _heed_interrupts(self) -> None:
         """Move through the steps of stopping: ask, wait, kill, pause, go on or end."""
-        stop, grace = self._stop, self._plan.settings.grace
+        stop, grace = self._stop, self._brief.settings.grace
         self._interrupts.check(stop)
+        if stop.keep:
+            stop.keep = False
+            self._keep()
         if stop.requested:
             stop.requested = False
+            stop.final = stop.final or bool(self._outcomes.paused)
             if self._running:
                 self._emit(Stopping(stop.reason, grace, stop.final))
                 self._backend.interrupt()
@@ -209,10 +336,10 @@ class Study:
                 if stop.is_over():
                     self._backend.kill()
                     stop.begin(Phase.STOPPING, 1.0)
-            elif stop.final or not len(self._queue):
+            elif stop.final or not (len(self._queue) or self._options.wait):
                 stop.begin(Phase.ENDED)
             else:
-                self._emit(Pausing(PAUSE))
+                self._emit(Pausing(PAUSE, self._options.ask is not None and self._options.keep is not None))
                 stop.begin(Phase.PAUSING, PAUSE)
         elif stop.phase is Phase.PAUSING:
             if stop.final:
@@ -221,170 +348,51 @@ class Study:
                 stop.begin(Phase.NONE)
 
     def _end(self, began: float) -> StudyFinished:
-        self._emit_unread()
-        for logs in (self._logs, self._failed_logs):
-            try:
-                logs.close()
-            except LogError as error:
-                self._emit(Notice(str(error), "error"))
-                self._stop.broken = True
-        counts, stop, waiting = self._counts, self._stop, self._queue.waiting()
+        self._outcomes.emit_unread()
+        self._emit_left_behind()
+        counts, records, stop = self._outcomes.counts, self._outcomes.records, self._stop
+        records.close()
+        waiting = self._queue.ledger.waiting()
+        unheld = any(not entry.facts.hold for entry in waiting)
+        left = {entry.facts.index for entry in waiting} | self._outcomes.unfinished
+        if stop.terminated and waiting and not self._kept:
+            self._keep()
+        broken = stop.broken or records.broken
         status = 0
         if stop.final and not stop.by_failures:
             status = 130
-        elif counts[Ending.FAILED] or waiting or stop.pressed or stop.broken or counts[Ending.INTERRUPTED]:
+        elif counts[Ending.FAILED] or unheld or stop.pressed or broken or counts[Ending.INTERRUPTED]:
             status = 1
         finished = StudyFinished(
-            self._plan.study,
+            self._brief.name,
             counts[Ending.FINISHED],
             counts[Ending.FAILED],
             counts[Ending.INTERRUPTED],
             len(waiting),
             time.monotonic() - began,
             status,
-            self._logs.paths,
-            self._failed_logs.paths,
-            sorted([*self._unfinished, *(planned.index for planned in waiting)]),
+            records.paths,
+            records.failed_paths,
+            sorted(left),
+            self._kept or str(getattr(self._queue, "path", "")),
         )
         self._emit(finished)
         return finished
 
-    # --- what came of an experiment ---
-
-    def _record(self, planned: Planned, outcome: Outcome) -> None:
-        """Write down how an experiment ended, then announce it: in this order."""
-        if outcome.ending is Ending.LOST and not self._is_lost(planned, outcome):
+    def _emit_left_behind(self) -> None:
+        if self._stop.phase is not Phase.NONE:
             return
-        for warning in outcome.warnings:
-            self._emit(Notice(f"{planned.name}: {warning}"))
-        if outcome.ending is Ending.FINISHED:
-            self._record_finished(planned, outcome)
-        elif outcome.ending is Ending.FAILED:
-            self._record_failed(planned, outcome)
-        else:
-            self._queue.finish(planned.id, Status.INTERRUPTED)
-            self._unfinished.append(planned.index)
-            self._emit(ExperimentInterrupted(planned.index, planned.id, planned.name, outcome.elapsed))
-        self._counts[outcome.ending] += 1
+        lines = list(left_behind(self._queue.ledger))
+        for line in lines[:_SHOWN_BLOCKED]:
+            self._emit(Notice(line))
+        if len(lines) > _SHOWN_BLOCKED:
+            self._emit(Notice(f"... and {len(lines) - _SHOWN_BLOCKED} more are held or blocked"))
 
-    def _is_lost(self, planned: Planned, outcome: Outcome) -> bool:
-        """Put a lost experiment back to its place; True once it has been lost too often."""
-        self._losses[planned.id] += 1
-        if self._losses[planned.id] > MAX_LOSSES:
-            outcome.ending, outcome.kind = Ending.FAILED, "lost"
-            return True
-        self._queue.finish(planned.id, Status.LOST)
-        self._emit(Notice(f"{planned.name} was lost ({outcome.error}); it is started again"))
-        return False
-
-    def _record_finished(self, planned: Planned, outcome: Outcome) -> None:
-        record = self._document(planned, outcome)
-        log = str(planned.experiment.inputs["YamlLog"])
-        error, saved = self._append(self._logs, log, planned, record)
-        if error:
-            outcome.ending, outcome.error = Ending.FAILED, f"its result could not be logged: {error}"
-            self._emit_failed(planned, outcome, record, saved)
-            return
-        self._queue.finish(planned.id, Status.DONE)
-        if self._plan.needs_past:
-            planned.experiment.update(outcome.results)
-        self._note_unread(planned, outcome)
-        self._emit(
-            ExperimentFinished(
-                planned.index,
-                planned.id,
-                planned.name,
-                record,
-                tuple(outcome.results),
-                outcome.elapsed,
-                log,
-                pick_keys(planned.experiment.inputs, self._differing),
-            )
-        )
-
-    def _record_failed(self, planned: Planned, outcome: Outcome) -> None:
-        record = self._document(planned, outcome)
-        record["ERROR"] = outcome.error
-        record["TRACEBACK"] = outcome.traceback
-        log = failed_log(str(planned.experiment.inputs["YamlLog"]))
-        _, saved = self._append(self._failed_logs, log, planned, record)
-        self._emit_failed(planned, outcome, record, saved)
-        limit = self._options.max_failures
-        if limit is not None and self._counts[Ending.FAILED] + 1 >= limit and not self._stop.final:
-            if len(self._queue):
-                count = "the first failure" if limit == 1 else f"{limit} failures"
-                self._emit(Notice(f"the study ends after {count}", "error"))
-            self._stop.end_by_failures()
-
-    def _emit_failed(self, planned: Planned, outcome: Outcome, record: Mapping[str, Any], log: str) -> None:
-        self._queue.finish(planned.id, Status.FAILED)
-        self._unfinished.append(planned.index)
-        self._emit(
-            ExperimentFailed(
-                planned.index,
-                planned.id,
-                planned.name,
-                record,
-                outcome.error,
-                outcome.traceback,
-                outcome.elapsed,
-                log,
-                pick_keys(planned.experiment.inputs, self._differing),
-            )
-        )
-
-    def _document(self, planned: Planned, outcome: Outcome) -> dict[str, Any]:
-        """Return an experiment as a log holds it."""
-        started = datetime.datetime.fromtimestamp(outcome.started).astimezone()
-        record = {**planned.experiment.inputs, **outcome.results}
-        if outcome.solved:
-            record["SOLVED"] = outcome.solved
-        record["ID"] = planned.id
-        record["STUDY"] = self._plan.study
-        record["HOST"] = self._host
-        record["STARTED"] = started.isoformat(timespec="seconds")
-        record["TIME_ELAPSED"] = round(outcome.elapsed, 6)
-        return record
-
-    def _append(
-        self, logs: LogBook, path: str, planned: Planned, record: Mapping[str, Any]
-    ) -> tuple[str, str]:
-        """Append to a log; return what went wrong, if something did, and where the record is.
-
-        A record that its log does not take is saved elsewhere, and the study ends.
-        """
-        try:
-            logs.append(path, planned.id, record)
-        except LogError as error:
-            saved = _rescue(planned.id, record)
-            self._emit(Notice(f"{error}; the result of {planned.name} is in {saved}", "error"))
-            self._stop.broken = True
-            self._stop.end_by_failures()
-            return str(error), saved
-        return "", path
-
-    def _note_unread(self, planned: Planned, outcome: Outcome) -> None:
-        inputs = planned.experiment.inputs
-        unread, read = self._unread.setdefault(str(inputs.get("Run") or inputs.get("Module")), (set(), set()))
-        unread.update(outcome.unread)
-        read.update(key for key in inputs if key not in outcome.unread)
-
-    def _emit_unread(self) -> None:
-        for module, (unread, read) in self._unread.items():
-            names = ", ".join(sorted(unread - read - self._plan.used))
-            if names:
-                hint = "a typo? a name with '_' in front is not reported"
-                self._emit(Notice(f"{module} never read: {names} ({hint})"))
-
-
-def _rescue(identity: str, record: Mapping[str, Any]) -> str:
-    """Save a record that its log could not take; return where it is, or the record itself."""
-    text = record_text(identity, record)
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", prefix=f"coolrunner-{identity}-", suffix=".yaml", delete=False, encoding="utf-8"
-        ) as file:
-            file.write(text)
-            return file.name
-    except OSError:
-        return f"no file, as no other can be written either; it is:\n{text}"
+    def _keep(self) -> None:
+        if self._options.keep is not None:
+            try:
+                self._kept = self._options.keep()
+            except (QueueError, OSError) as error:
+                self._emit(Notice(f"what is left cannot be kept: {error}", "error"))
+                return
+            self._emit(Notice(f"what is left is kept in {self._kept}", "info"))

@@ -108,7 +108,7 @@ class Project:
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command that runs ``study.yaml``, or what the arguments say."""
-        exp = [] if "--exp" in arguments else ["--exp", "study.yaml"]
+        exp = [] if {"--exp", "--queue"} & set(arguments) else ["--exp", "study.yaml"]
         return [self.python, str(ROOT / "run.py"), *exp, *arguments]
 
     def environment(self, **variables: str) -> dict[str, str]:

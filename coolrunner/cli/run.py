@@ -12,12 +12,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from coolrunner.cli.queues import DEFAULT_DEFINITION
+
 if TYPE_CHECKING:
-    from coolrunner.definition.plan import Plan, Planned
-    from coolrunner.definition.settings import Settings
+    from coolrunner.definition.plan import Plan
     from coolrunner.events import Announcer, Listener
     from coolrunner.execution.base import Backend
-    from coolrunner.execution.pinning import PinBoard
+    from coolrunner.execution.machine import Machine
+    from coolrunner.runner import RunOptions
+    from coolrunner.study.brief import Brief
+    from coolrunner.study.opening import Opened
 
 __all__ = ["HELP", "configure", "execute", "is_override", "parse"]
 
@@ -30,7 +34,6 @@ to the Modules, which see it in sys.argv.
 exit status: 0 all done, 1 some experiments failed, 2 the call or the
 definition is wrong, 130 interrupted"""
 
-DEFAULT_DEFINITION = "experiment.yaml"
 _NUMBERS = re.compile(r"[\d,-]")
 _LONG_WITH_ONE_DASH = re.compile(r"-(?![hqv]+\Z)[A-Za-z].")
 
@@ -48,6 +51,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PICK",
         help="run only these experiments: 0,1,3 or 2-5 (--dry shows the numbers)",
     )
+    add(
+        "--jobs",
+        type=_jobs,
+        metavar="N",
+        help="run N experiments at once; auto: as many as fit",
+    )
+    queues = parser.add_argument_group("the queue")
+    from_file = queues.add_mutually_exclusive_group()
+    from_file.add_argument(
+        "--queue-file", metavar="FILE", help="keep the queue in this file, which may be edited at any time"
+    )
+    from_file.add_argument(
+        "--queue", metavar="FILE", help="work on a queue that is there already, or on a log of failures"
+    )
+    left = queues.add_mutually_exclusive_group()
+    left.add_argument(
+        "--resume", action="store_true", help="run only what is missing of this definition (or queue)"
+    )
+    left.add_argument("--append", action="store_true", help="put the experiments behind those in the queue")
+    left.add_argument("--fresh", action="store_true", help="begin the queue anew; the old one is kept aside")
+    queues.add_argument("--why", action="store_true", help="with --resume: say what each one left out equals")
+    stay = queues.add_mutually_exclusive_group()
+    stay.add_argument("--drain", action="store_true", help="end when nothing is left to run (the default)")
+    stay.add_argument("--wait", action="store_true", help="stay, and run what is added to the queue")
     add("--dry", action="store_true", help="show the plan and run nothing; with -v where each value is from")
     add("--inline", action="store_true", help="run in this process, for a debugger or for speed")
     add("--fail-fast", action="store_true", help="end the study with the first failure")
@@ -63,6 +90,10 @@ def _count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a whole number from 1 was expected, not {text!r}")
     return int(text)
+
+
+def _jobs(text: str) -> int | str:
+    return text if text == "auto" else _count(text)
 
 
 def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
@@ -102,8 +133,6 @@ def _check_foreign(foreign: Sequence[str], others: Sequence[str], known: Sequenc
 
     for text in foreign:
         name = text.partition("=")[0]
-        if name in ("--queue", "--queue-file"):
-            raise UsageError(f"{name} is not supported yet: the queue is kept in memory")
         if name.startswith("-"):
             _warn_of_near_miss(name, known)
         elif _is_stray(text, others, known):
@@ -132,32 +161,48 @@ def _is_stray(text: str, others: Sequence[str], known: Sequence[str]) -> bool:
 
 def execute(options: argparse.Namespace) -> int:
     """Run the study and return the exit status."""
-    from coolrunner.definition.plan import read_plan
-    from coolrunner.errors import BackendError
-    from coolrunner.events import Announcer
-    from coolrunner.execution.pinning import PinBoard
-    from coolrunner.queue.memory import MemoryQueue
-    from coolrunner.runner import RunOptions, Study
-
     directory = os.getcwd()  # noqa: PTH109 - as a string, for sys.path
     sys.path[:] = [directory, *(entry for entry in sys.path if entry not in (directory, ""))]
-    _check_definition(options.exp)
-    plan = read_plan(options.exp, options.overrides, pick=options.pick, code=not options.no_code)
+    if options.queue:
+        from coolrunner.cli.queues import open_attached
+
+        return _run(options, open_attached(options), None, directory)
+    plan = _read(options)
     _warn_of_missing_plus(plan, options.foreign)
     if options.dry:
         _show_plan(plan, options.verbose)
         return 0
-    settings = plan.settings
+    from coolrunner.cli.queues import open_for
+
+    return _run(options, open_for(options, plan, _read), plan, directory)
+
+
+def _read(options: argparse.Namespace, draws: Mapping[tuple[int, int], int] | None = None) -> Plan:
+    from coolrunner.definition.plan import read_plan
+
+    _check_definition(options.exp)
+    return read_plan(options.exp, options.overrides, pick=options.pick, code=not options.no_code, draws=draws)
+
+
+def _run(options: argparse.Namespace, opened: Opened, plan: Plan | None, directory: str) -> int:
+    from coolrunner.errors import BackendError
+    from coolrunner.events import Announcer
+    from coolrunner.runner import Study
+
+    brief, settings = opened.brief, opened.brief.settings
     inline = options.inline or settings.executor == "inline" or not hasattr(os, "fork")
     mode, stream = _console_mode(options, inline)
     announcer = Announcer()
-    for listener in _listeners(plan, options, mode, stream, announcer):
-        announcer.add(listener)
-    board = PinBoard(time.time_ns())
-    backend = _backend(settings, board, directory, inline=inline, capture=mode in ("live", "json"))
-    queue: MemoryQueue[Planned] = MemoryQueue()
-    limit = 1 if options.fail_fast or settings.fail_fast else options.max_failures or settings.max_failures
-    study = Study(plan, queue, backend, announcer, RunOptions(options.argv, limit))
+    try:
+        for listener in _listeners(opened, options, mode, stream, announcer):
+            announcer.add(listener)
+        backend = _backend(options, opened, directory, inline=inline, capture=mode in ("live", "json"))
+        if plan is not None:
+            _check_fit(plan, backend)
+    except BaseException:
+        opened.queue.close()
+        raise
+    study = Study(brief, opened.queue, backend, announcer, _run_options(options, opened, plan), opened.items)
     try:
         return study.run().status
     except BrokenPipeError as error:
@@ -165,7 +210,25 @@ def execute(options: argparse.Namespace) -> int:
         raise BackendError(f"a process of the study has gone away: {error.strerror}") from error
     finally:
         backend.close()
+        opened.queue.close()
         announcer.close()
+
+
+def _run_options(options: argparse.Namespace, opened: Opened, plan: Plan | None) -> RunOptions:
+    from coolrunner.cli.queues import keeper
+    from coolrunner.cli.terminal import typed
+    from coolrunner.runner import RunOptions
+
+    settings = opened.brief.settings
+    limit = 1 if options.fail_fast or settings.fail_fast else options.max_failures or settings.max_failures
+    there = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    return RunOptions(
+        options.argv,
+        limit,
+        options.wait,
+        typed if there else None,
+        keeper(plan, opened.queue) if plan is not None else None,
+    )
 
 
 def _check_definition(path: str) -> None:
@@ -186,14 +249,67 @@ def _warn_of_missing_plus(plan: Plan, foreign: Sequence[str]) -> None:
             sys.stderr.write(f"warning: {text} goes to the Module; to change the definition write +{text}\n")
 
 
-def _backend(settings: Settings, board: PinBoard, directory: str, *, inline: bool, capture: bool) -> Backend:
+def _backend(
+    options: argparse.Namespace, opened: Opened, directory: str, *, inline: bool, capture: bool
+) -> Backend:
+    from coolrunner.execution.pinning import PinBoard
+    from coolrunner.execution.slots import SlotPool
+
+    settings = opened.brief.settings
+    jobs = options.jobs or settings.jobs
+    board = PinBoard(time.time_ns())
+    pool = SlotPool(
+        _machine(settings.gpus),
+        1 if inline else jobs,
+        assign_gpus=_uses_gpus(opened),
+        limit_gpus=settings.gpus is not None,
+        pins=not inline,
+    )
     if inline:
         from coolrunner.execution.inline import InlineBackend
 
-        return InlineBackend(board, directory, grace=settings.grace)
+        return InlineBackend(board, directory, grace=settings.grace, pool=pool)
     from coolrunner.execution.local import LocalBackend
 
-    return LocalBackend(board, directory, capture=capture, warm=settings.warm, grace=settings.grace)
+    return LocalBackend(
+        board, directory, capture=capture, warm=settings.warm, grace=settings.grace, pool=pool
+    )
+
+
+def _check_fit(plan: Plan, backend: Backend) -> None:
+    """Raise a DefinitionError where this machine can never have what an experiment asks for."""
+    from coolrunner.definition.resources import parse_resources
+    from coolrunner.errors import DefinitionError
+
+    problems, seen = [], set()
+    for planned in plan.chosen:
+        asked = planned.experiment.inputs.get("Resources") if planned.runs else None
+        if asked is None or planned.document in seen:
+            continue
+        seen.add(planned.document)
+        why = backend.impossible(parse_resources(asked))
+        if why:
+            number = plan.definition.origin(planned.document, ("Resources",))
+            problems.append(plan.definition.problem(number, ("Resources",), f"{planned.name} {why}"))
+    if problems:
+        raise DefinitionError(problems)
+
+
+def _machine(gpus: Sequence[str] | None) -> Machine | None:
+    if gpus is None:
+        return None
+    from coolrunner.execution.machine import this_machine
+
+    return this_machine(gpus)
+
+
+def _uses_gpus(opened: Opened) -> bool:
+    """Whether the study gives GPUs out: then an experiment that asks for none sees none."""
+    lanes = {entry.facts.lane for entry in opened.queue.ledger.entries.values()}
+    asked = (item.experiment.inputs.get("Resources") for item in opened.items)
+    return any("gpus=" in lane for lane in lanes) or any(
+        isinstance(resources, Mapping) and resources.get("gpus") for resources in asked
+    )
 
 
 def _console_mode(options: argparse.Namespace, inline: bool) -> tuple[str, TextIO]:
@@ -210,7 +326,7 @@ def _console_mode(options: argparse.Namespace, inline: bool) -> tuple[str, TextI
 
 
 def _listeners(
-    plan: Plan, options: argparse.Namespace, mode: str, stdout: TextIO, announcer: Announcer
+    opened: Opened, options: argparse.Namespace, mode: str, stdout: TextIO, announcer: Announcer
 ) -> list[Listener]:
     from coolrunner.events import Notice
     from coolrunner.reporting.console import console_listener
@@ -218,18 +334,22 @@ def _listeners(
     program = options.program
     rerun = f"{program} {shlex.join(_without_pick(options))}"
     listeners: list[Listener] = [console_listener(mode, program=program, rerun=rerun, stdout=stdout)]
-    slack = plan.settings.slack
+    brief = opened.brief
+    slack = brief.settings.slack
     if slack is not None:
         from coolrunner.reporting.slack import SlackListener
 
-        count = sum(planned.runs for planned in plan.chosen)
+        ledger = opened.queue.ledger
+        count = len(ledger.waiting()) + sum(
+            opened.queue.will_run(item) for item in opened.items if item.id not in ledger.entries
+        )
         listeners.append(
             SlackListener(
                 slack.channel,
-                _message(plan, slack.message) if slack.message else None,
+                _message(brief, slack.message) if slack.message else None,
                 os.environ.get("SLACK_BOT_TOKEN"),
                 warn=lambda text: announcer.emit(Notice(text)),
-                opening=f"{plan.study}: {count} experiment{'' if count == 1 else 's'}",
+                opening=f"{brief.name}: {count} experiment{'' if count == 1 else 's'}",
                 base_url=os.environ.get("SLACK_API_URL"),
             )
         )
@@ -238,16 +358,18 @@ def _listeners(
 
 def _without_pick(options: argparse.Namespace) -> list[str]:
     """Return the arguments that make this study again, for the command that runs a part of it."""
+    if options.queue:
+        return ["--queue", options.queue]
     given = ["--exp", options.exp, *options.overrides]
     return [*given, *options.foreign]
 
 
-def _message(plan: Plan, text: str) -> Any:
+def _message(brief: Brief, text: str) -> Any:
     from coolrunner.definition.expressions import compile_expression
     from coolrunner.experiment import Experiment, freeze
 
     expression = compile_expression(text)
-    imports = plan.settings.imports
+    imports = brief.settings.imports
 
     def message(record: Mapping[str, Any]) -> Any:
         names = {name: imports.get(name) for name in expression.names if name in imports}

@@ -79,7 +79,10 @@ def stopping(event: Stopping, running: int) -> str:
 
 def pausing(event: Pausing) -> str:
     """Return when the next experiment starts."""
-    return f"next experiment in {duration(event.seconds)}; Ctrl-C ends the study"
+    ends = "Ctrl-C ends the study"
+    if event.keeps:
+        ends += ", w and Enter too, and keeps what is left in a file"
+    return f"next experiment in {duration(event.seconds)}; {ends}"
 
 
 def headline(event: StudyFinished) -> str:

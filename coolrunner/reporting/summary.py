@@ -120,7 +120,10 @@ class Summary:
             steps.append(f"{self._sibling('collect')} {' '.join(_directories(event.logs))} --dest collected")
         if event.failed_logs:
             steps.append(f"less {shlex.quote(event.failed_logs[0])}")
-        if event.unfinished:
+        if event.queue and event.unfinished:
+            again = " --resume" if event.failed or event.interrupted else ""
+            steps.append(f"{self._program} --queue {shlex.quote(event.queue)}{again}")
+        elif event.unfinished:
             rerun = self._rerun or f"{self._program} --exp {shlex.quote(event.study)}"
             steps.append(f"{rerun} --pick {ranges(event.unfinished)}")
         return steps

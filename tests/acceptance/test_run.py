@@ -117,8 +117,8 @@ def test_picked_experiments_run_and_no_others(
         (["other.yaml"], "the path other.yaml stands alone; for the definition write --exp other.yaml"),
         (["--dry", "other.yaml"], "the path other.yaml stands alone"),
         (["modules/module.py"], "the path modules/module.py stands alone"),
-        (["--queue", "queue.yaml"], "--queue is not supported yet"),
-        (["+Global.queue=queue.yaml"], "a queue file is not supported yet"),
+        (["--queue", "queue.yaml"], "the queue queue.yaml does not exist"),
+        (["+Global.queue=study.yaml"], "Global.queue is this definition itself"),
     ],
 )
 def test_a_wrong_call_ends_with_status_2_before_anything_runs(
@@ -279,7 +279,7 @@ def test_solve_makes_objects_right_before_the_experiment_runs(project: Project, 
 
 
 def test_solve_makes_an_experiment_depend_on_an_earlier_one(project: Project, executor: list[str]) -> None:
-    """CR-12: on its results; where it failed, the error says so and names the key."""
+    """CR-12: on its results; where it failed, the other is blocked, and it is said why."""
     project.module("def main(exp):\n    if exp.get('fail'):\n        1 / 0\n    exp.ACC = exp.start + 1\n")
     project.study(
         """
@@ -305,10 +305,8 @@ def test_solve_makes_an_experiment_depend_on_an_earlier_one(project: Project, ex
     assert [(record["Name"], record["ACC"]) for record in project.log()] == [
         ("pretrain", 1), ("pretrain", 11), ("tuned", 12)
     ]  # fmt: skip
-    errors = [record["ERROR"] for record in project.log("log.failed.yaml")]
-    assert errors[1].startswith(
-        "start: solve E['broken'].ACC: LookupError: experiment 'broken' (index 2) has no results"
-    )
+    assert [record["Name"] for record in project.log("log.failed.yaml")] == ["broken"]
+    assert any("hopeless" in notice and "which failed" in notice for notice in done.notices)
 
 
 def test_results_of_numpy_become_numbers_and_lists(project: Project, executor: list[str]) -> None:

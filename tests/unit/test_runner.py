@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from coolrunner.definition.plan import Planned, read_plan
+from coolrunner.definition.plan import Plan, read_plan
+from coolrunner.definition.resources import Resources
 from coolrunner.errors import ListenerError, LogError, UsageError
 from coolrunner.events import (
     Announcer,
@@ -22,6 +23,7 @@ from coolrunner.events import (
     ExperimentFinished,
     ExperimentInterrupted,
     ExperimentStarted,
+    Listener,
     Notice,
     Stopping,
     StudyFinished,
@@ -30,8 +32,9 @@ from coolrunner.events import (
 from coolrunner.execution.base import Backend, Ended, Ending, Job, Outcome, Past, Report
 from coolrunner.execution.inline import InlineBackend
 from coolrunner.execution.pinning import PinBoard
-from coolrunner.queue.memory import MemoryQueue
+from coolrunner.experiment import Slot
 from coolrunner.runner import RunOptions, Study
+from coolrunner.study.opening import open_memory
 
 MODULE = """
 def main(exp):
@@ -40,6 +43,9 @@ def main(exp):
     if exp.get("fails"):
         raise ValueError("as told")
 """
+
+
+_PLAIN = RunOptions()
 
 
 class Recorder:
@@ -73,6 +79,7 @@ class Scripted:
     """A backend in which experiments end as a script says."""
 
     slots = 1
+    retry_after = None
 
     def __init__(self, *endings: Ending) -> None:
         self._endings = list(endings)
@@ -89,10 +96,19 @@ class Scripted:
         while self._ended:
             yield self._ended.pop(0)
 
-    def interrupt(self) -> None:
+    def reserve(self, resources: Resources) -> Slot | None:
+        return Slot()
+
+    def release(self, slot: Slot) -> None:
         pass
 
-    def kill(self) -> None:
+    def impossible(self, resources: Resources) -> str:
+        return ""
+
+    def interrupt(self, ids: Collection[str] | None = None) -> None:
+        pass
+
+    def kill(self, ids: Collection[str] | None = None) -> None:
         self.killed += 1
 
     def close(self) -> None:
@@ -115,13 +131,19 @@ def run(
     Path("study.yaml").write_text(dedent(definition))
     plan = read_plan("study.yaml", pick=pick)
     recorder = Recorder()
-    queue: MemoryQueue[Planned] = MemoryQueue()
     used = backend or InlineBackend(PinBoard(time.time_ns()), str(Path.cwd()))
     try:
-        study = Study(plan, queue, used, Announcer([recorder]), RunOptions(("run.py",), **options))
-        return study.run(), recorder
+        return study_of(plan, used, [recorder], RunOptions(("run.py",), **options)).run(), recorder
     finally:
         used.close()
+
+
+def study_of(
+    plan: Plan, backend: Backend, listeners: Sequence[Listener], options: RunOptions = _PLAIN
+) -> Study:
+    """Return a study whose queue is in memory."""
+    opened = open_memory(plan)
+    return Study(opened.brief, opened.queue, backend, Announcer(listeners), options, opened.items)
 
 
 def log(name: str = "log.yaml") -> list[dict[str, Any]]:
@@ -321,22 +343,49 @@ def test_solve_reaches_results_of_experiments_before(directory: Path) -> None:
 @pytest.mark.parametrize(
     ("expression", "pick", "error"),
     [
-        ("E['bad'].A", ("0-9",), "experiment 'bad' (index 0) has no results: it failed"),
-        ("E['good'].A", ("0", "2"), "experiment 'good' (index 1) was not picked, so it has no results"),
-        ("E['bda'].A", ("0-2",), "no experiment before this one is named 'bda'"),
-        ("E[-3].A", ("0-2",), "E[-3]: there are 2 experiments before this one"),
+        ("E['b' + 'ad'].A", ("0-9",), "experiment 'bad' (index 0) has no results: it failed"),
+        ("E[str('good')].A", ("0", "2"), "experiment 'good' (index 1) was not picked, so it has no results"),
+        ("E[str('bda')].A", ("0-2",), "no experiment before this one is named 'bda'"),
+        ("E[1 - 4].A", ("0-2",), "E[-3]: there are 2 experiments before this one"),
     ],
 )
 def test_solve_says_why_it_cannot_have_a_result(
     directory: Path, expression: str, pick: tuple[str, ...], error: str
 ) -> None:
-    """CR-12."""
+    """CR-12: where the key is computed, so that reading the expression does not tell it beforehand."""
     before = "Module: runner_module\n---\nName: bad\nfails: true\n---\nName: good\n"
     text = f"{before}---\nName: x\nlr: solve {expression}\n"
     finished, recorder = run(text, pick=(pick if pick != ("0-9",) else ()))
     assert error in recorder.of(ExperimentFailed)[-1].error
     assert recorder.of(ExperimentFailed)[-1].name == "x"
     assert finished.status == 1
+
+
+@pytest.mark.parametrize(
+    ("needs", "pick", "why"),
+    [
+        ("lr: solve E['bad'].A", (), "it needs bad ({bad}), which failed"),
+        ("lr: solve E[-1].A", (), ""),
+        ("After: bad", (), "it needs bad ({bad}), which failed"),
+        ("After: [good, bad]", (), "it needs bad ({bad}), which failed"),
+        ("lr: solve E['good'].A", ("0", "2"), "it needs good ({good}), which was not picked; pick it, too"),
+    ],
+)
+def test_an_experiment_that_needs_a_failed_one_is_blocked_and_it_is_told_why(
+    directory: Path, needs: str, pick: tuple[str, ...], why: str
+) -> None:
+    before = "Module: runner_module\n---\nName: bad\nfails: true\n---\nName: good\n"
+    finished, recorder = run(f"{before}---\nName: x\n{needs}\n", pick=pick)
+    started = {event.name: event.id for event in recorder.of(ExperimentStarted)}
+    notices = [event.message for event in recorder.of(Notice)]
+    assert ("x" in started) == (not why)
+    if why:
+        ids = {"bad": started.get("bad", ""), "good": started.get("good", "")}
+        (notice,) = [text for text in notices if "is blocked" in text]
+        assert why.partition(" (")[0] in notice
+        assert why.rpartition("), ")[2] in notice
+        assert all(identity in notice for name, identity in ids.items() if f"{{{name}}}" in why)
+        assert (finished.status, finished.left) == (1, 1)
 
 
 def test_a_listener_that_fails_later_cannot_stop_a_study(directory: Path) -> None:
@@ -348,7 +397,7 @@ def test_a_listener_that_fails_later_cannot_stop_a_study(directory: Path) -> Non
 
     Path("study.yaml").write_text("Module: runner_module\n---\nName: a\nRepeat: 2\n")
     plan, failing, recorder = read_plan("study.yaml"), Failing(), Recorder()
-    finished = Study(plan, MemoryQueue(), Scripted(), Announcer([failing, recorder])).run()
+    finished = study_of(plan, Scripted(), [failing, recorder]).run()
     assert (finished.status, finished.done) == (0, 2)
     assert sum("Failing failed and is left out" in notice.message for notice in recorder.of(Notice)) == 1
 
@@ -361,7 +410,7 @@ def test_a_listener_that_cannot_start_keeps_the_study_from_beginning(directory: 
     Path("study.yaml").write_text("Module: runner_module\n---\nName: a\n")
     backend = Scripted()
     with pytest.raises(ListenerError):
-        Study(read_plan("study.yaml"), MemoryQueue(), backend, Announcer([Closed()])).run()
+        study_of(read_plan("study.yaml"), backend, [Closed()]).run()
     assert not backend.started
 
 

@@ -1,0 +1,171 @@
+"""``run``: which queue is meant, and what to do with what is left in it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coolrunner.errors import UsageError
+
+if TYPE_CHECKING:
+    from coolrunner.definition.plan import Plan
+    from coolrunner.study.opening import Opened
+
+__all__ = ["DEFAULT_DEFINITION", "keeper", "open_attached", "open_for"]
+
+DEFAULT_DEFINITION = "experiment.yaml"
+_ANSWERS = {
+    "resume": "run only what is missing; what is in the queue stays as it is",
+    "append": "put the experiments behind those in the queue",
+    "fresh": "begin anew; the old queue is kept aside",
+    "quit": "leave it as it is",
+}
+
+
+def open_for(options: argparse.Namespace, plan: Plan, read: Callable[..., Plan]) -> Opened:
+    """Return the queue of a definition.
+
+    Raises
+    ------
+    UsageError
+        A queue is left from before, and it was not said what to do with it.
+    """
+    from coolrunner.study.opening import open_memory, resume_memory
+
+    _check(options)
+    name = options.queue_file or plan.settings.queue
+    code = not options.no_code
+
+    def again(draws: Mapping[tuple[int, int], int] | None) -> Plan:
+        return read(options, draws)
+
+    if name is None:
+        for given in ("append", "fresh"):
+            if getattr(options, given):
+                raise UsageError(f"--{given} is about a queue file; name one with --queue-file FILE")
+        if options.wait:
+            raise UsageError("--wait stays for what is added to a queue file; name one: --queue-file FILE")
+        opened = resume_memory(again) if options.resume else open_memory(plan)
+    else:
+        if os.name == "nt":
+            raise UsageError("a queue file needs Linux or macOS; without one the queue is kept in memory")
+        from coolrunner.study.queues import open_file, resume_file
+
+        path = Path(name)
+        _check_path(path, plan)
+        how = _how(options, path)
+        if how == "resume":
+            opened = resume_file(again, path, code=code)
+        else:
+            opened = open_file(plan, path, code=code, append=how == "append")
+    _say_skipped(opened, options)
+    return opened
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.why and not options.resume:
+        raise UsageError("--why explains what --resume leaves out; add --resume")
+
+
+def _check_path(path: Path, plan: Plan) -> None:
+    if path.exists() and path.samefile(plan.definition.source.name):
+        raise UsageError(f"--queue-file: {path} is the definition itself; the queue needs its own file")
+
+
+def _how(options: argparse.Namespace, path: Path) -> str:
+    """Return what to do with a queue file: resume, append, or begin a new one."""
+    from coolrunner.study.queues import begin_anew, is_queue, left_in
+
+    left = left_in(path)
+    if options.resume:
+        return "resume"
+    if options.append:
+        return "append"
+    if not is_queue(path):
+        return "new"
+    if left is None:
+        begin_anew(path, backup=".before")
+        return "new"
+    how = "fresh" if options.fresh else _ask(path, left)
+    if how == "fresh":
+        moved = begin_anew(path, backup=time.strftime(".%Y%m%d-%H%M%S"))
+        sys.stderr.write(f"the old queue is kept: {moved[0]}\n")
+        return "new"
+    return how
+
+
+def _ask(path: Path, left: Mapping[str, int]) -> str:
+    from coolrunner.cli.terminal import choose, is_there
+
+    what = ", ".join(f"{count} {standing}" for standing, count in left.items() if standing != "skipped")
+    message = f"the queue {path} is left from before: {what}"
+    if not is_there():
+        raise UsageError(
+            f"{message}; add --resume (run what is missing), --append (put the experiments behind them) or "
+            f"--fresh (begin anew, the old queue is kept aside). To go on with it: --queue {path}"
+        )
+    how = choose(message, _ANSWERS)
+    if how in ("", "quit"):
+        raise UsageError("nothing was changed")
+    return how
+
+
+def open_attached(options: argparse.Namespace) -> Opened:
+    """Return the queue that ``--queue`` names, or one of the failures in a log.
+
+    Raises
+    ------
+    UsageError
+        It is neither.
+    """
+    from coolrunner.results.failures import is_failed_log
+    from coolrunner.study.queues import attach, open_failures
+
+    if options.exp != DEFAULT_DEFINITION:
+        raise UsageError("--exp names a definition and --queue a queue: one of them is enough")
+    if options.dry:
+        raise UsageError(f"--dry shows a definition; to look at a queue: coolrunner queue ls {options.queue}")
+    for given in ("append", "fresh", "pick", "overrides"):
+        if getattr(options, given):
+            shown = "a +Key=value" if given == "overrides" else f"--{given}"
+            raise UsageError(f"{shown} is about a definition; with --queue the queue is run as it is")
+    path, code = Path(options.queue), not options.no_code
+    if is_failed_log(path):
+        opened, moved = open_failures(path, code=code)
+        sys.stderr.write(
+            f"{len(opened.queue)} failed experiments of {path} are tried again; the log is {moved} now\n"
+        )
+        return opened
+    return attach(path, again=options.resume, code=code)
+
+
+def _say_skipped(opened: Opened, options: argparse.Namespace) -> None:
+    if not options.resume:
+        return
+    skipped = opened.skipped
+    if options.why:
+        for planned, identity, how in skipped:
+            sys.stderr.write(f"{planned.name}: equals {identity}, {how}\n")
+    elif skipped:
+        sys.stderr.write(f"{len(skipped)} experiments are not run again (--why says what each equals)\n")
+
+
+def keeper(plan: Plan, queue: Any) -> Callable[[], str] | None:
+    """Return what writes the rest of a queue in memory to a file; None for one that is a file."""
+    from coolrunner.queue.memory import MemoryQueue
+
+    if not isinstance(queue, MemoryQueue):
+        return None
+    stem = Path(plan.study).stem
+
+    def keep() -> str:
+        from coolrunner.study.queues import keep_rest
+
+        return str(keep_rest(plan, queue, Path(f"{stem}.rest.yaml")))
+
+    return keep
