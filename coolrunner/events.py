@@ -223,6 +223,8 @@ class StudyFinished(Event):
         Indices of the experiments that failed, were interrupted or are left, for ``--pick``.
     queue
         The queue file in which what is left waits; empty where there is none.
+    stopped
+        How many experiments of the queue have failed or were interrupted, whoever ran them.
     """
 
     study: str
@@ -236,6 +238,7 @@ class StudyFinished(Event):
     failed_logs: Sequence[str] = ()
     unfinished: Sequence[int] = ()
     queue: str = ""
+    stopped: int = 0
 
 
 class Listener(Protocol):

@@ -38,6 +38,7 @@ from coolrunner.execution.base import (
 )
 from coolrunner.execution.stopping import Interrupts, Phase, Stop
 from coolrunner.experiment import Slot
+from coolrunner.queue.base import Status
 from coolrunner.results.yamllog import YamlLog, failed_log
 from coolrunner.study.blocked import left_behind
 from coolrunner.study.brief import Brief
@@ -74,14 +75,14 @@ class RunOptions:
     ask
         Returns what a person has typed and not been heard yet; None where nobody is there to type.
     keep
-        Writes what is left to a file, where the queue is in memory, and returns where; None where not.
+        Makes a file of the queue, where that is in memory; None where it is a file.
     """
 
     argv: Sequence[str] = ()
     max_failures: int | None = None
     wait: bool = False
     ask: Callable[[], str] | None = None
-    keep: Callable[[], str] | None = None
+    keep: Callable[[], FileQueue[Planned]] | None = None
 
 
 class Study:
@@ -352,7 +353,8 @@ class Study:
         self._emit_left_behind()
         counts, records, stop = self._outcomes.counts, self._outcomes.records, self._stop
         records.close()
-        waiting = self._queue.ledger.waiting()
+        ledger = self._queue.ledger
+        waiting = ledger.waiting()
         unheld = any(not entry.facts.hold for entry in waiting)
         left = {entry.facts.index for entry in waiting} | self._outcomes.unfinished
         if stop.terminated and waiting and not self._kept:
@@ -374,7 +376,8 @@ class Study:
             records.paths,
             records.failed_paths,
             sorted(left),
-            self._kept or str(getattr(self._queue, "path", "")),
+            str(getattr(self._queue, "path", "")),
+            ledger.counts[Status.FAILED] + ledger.counts[Status.INTERRUPTED],
         )
         self._emit(finished)
         return finished
@@ -382,17 +385,24 @@ class Study:
     def _emit_left_behind(self) -> None:
         if self._stop.phase is not Phase.NONE:
             return
-        lines = list(left_behind(self._queue.ledger))
+        here = self._outcomes.counts[Ending.FAILED] + self._outcomes.counts[Ending.INTERRUPTED]
+        lines = left_behind(self._queue.ledger, here)
         for line in lines[:_SHOWN_BLOCKED]:
             self._emit(Notice(line))
         if len(lines) > _SHOWN_BLOCKED:
             self._emit(Notice(f"... and {len(lines) - _SHOWN_BLOCKED} more are held or blocked"))
 
     def _keep(self) -> None:
-        if self._options.keep is not None:
-            try:
-                self._kept = self._options.keep()
-            except (QueueError, OSError) as error:
-                self._emit(Notice(f"what is left cannot be kept: {error}", "error"))
-                return
-            self._emit(Notice(f"what is left is kept in {self._kept}", "info"))
+        """Go on with a queue in a file, so that what is left is not lost with this process."""
+        if self._options.keep is None or self._kept:
+            return
+        try:
+            queue = self._options.keep()
+        except (QueueError, OSError) as error:
+            self._emit(Notice(f"what is left cannot be kept: {error}", "error"))
+            return
+        self._queue = queue
+        self._outcomes.go_on_with(queue)
+        self._past.go_on_with(queue)
+        self._kept = str(queue.path)
+        self._emit(Notice(f"what is left is kept in {self._kept}", "info"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,6 @@ from coolrunner.cli.queue_view import View
 from coolrunner.queue.ledger import Ledger
 
 if TYPE_CHECKING:
-    from coolrunner.errors import Problem
     from coolrunner.queue.base import Facts
     from coolrunner.queue.saves import Draft, Save
     from coolrunner.queue.text import Sheet
@@ -92,6 +90,7 @@ def _signature(path: Path) -> list[int]:
 
 
 def _read(path: Path, data: bytes | None, age: float, ledger: Ledger) -> Pending | None:
+    from coolrunner.queue.desk import cut_off
     from coolrunner.queue.text import take_apart
     from coolrunner.yamlio import Source
 
@@ -105,7 +104,7 @@ def _read(path: Path, data: bytes | None, age: float, ledger: Ledger) -> Pending
     sheet = take_apart(source.text, ledger.by_text)
     if not sheet.whole and age < _SETTLED:
         return None
-    cut = None if sheet.whole else _cut(sheet, source, ledger)
+    cut = cut_off(ledger, sheet, source)
     if cut is not None:
         return Pending(problems=(str(cut),), doubted=_doubted(ledger, sheet))
     save = _meaning(ledger, sheet, source)
@@ -150,15 +149,3 @@ def _doubted(ledger: Ledger, sheet: Sheet | None = None) -> frozenset[str]:
     from coolrunner.queue.merge import doubtful
 
     return frozenset(doubtful(ledger, sheet))
-
-
-def _cut(sheet: Sheet, source: Source, ledger: Ledger) -> Problem | None:
-    """Return what is wrong with a file that ends in the middle of a document; None where it does not."""
-    last = sheet.pieces[-1].text if sheet.pieces else ""
-    known: Mapping[str, str] = ledger.by_text
-    is_begun = bool(last) and last not in known and any(text.startswith(last) for text in known)
-    if not sheet.open_end and not is_begun:
-        return None
-    line = source.text.removesuffix("\n").count("\n") + 1
-    message = "the file ends in the middle of an experiment: is it half-written?"
-    return source.problem(message, line, len(source.line(line)) + 1, 'its last line is "..."')

@@ -8,12 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from coolrunner.errors import UsageError
 
 if TYPE_CHECKING:
-    from coolrunner.definition.plan import Plan
+    from coolrunner.definition.plan import Plan, Planned
+    from coolrunner.queue.file import FileQueue
     from coolrunner.study.opening import Opened
 
 __all__ = ["DEFAULT_DEFINITION", "keeper", "open_attached", "open_for"]
@@ -89,7 +90,10 @@ def _how(options: argparse.Namespace, path: Path) -> str:
     if not is_queue(path):
         return "new"
     if left is None:
-        begin_anew(path, backup=".before")
+        moved = begin_anew(path, backup=".before")
+        if moved and not options.quiet:
+            note = f"the finished queue of before is kept as {moved[0]}; --resume runs only what is missing"
+            sys.stderr.write(f"{note}\n")
         return "new"
     how = "fresh" if options.fresh else _ask(path, left)
     if how == "fresh":
@@ -155,17 +159,19 @@ def _say_skipped(opened: Opened, options: argparse.Namespace) -> None:
         sys.stderr.write(f"{len(skipped)} experiments are not run again (--why says what each equals)\n")
 
 
-def keeper(plan: Plan, queue: Any) -> Callable[[], str] | None:
-    """Return what writes the rest of a queue in memory to a file; None for one that is a file."""
+def keeper(plan: Plan, opened: Opened) -> Callable[[], FileQueue[Planned]] | None:
+    """Return what makes a queue file of a queue in memory; None for one that is a file already."""
     from coolrunner.queue.memory import MemoryQueue
 
+    queue = opened.queue
     if not isinstance(queue, MemoryQueue):
         return None
     stem = Path(plan.study).stem
 
-    def keep() -> str:
+    def keep() -> FileQueue[Planned]:
         from coolrunner.study.queues import keep_rest
 
-        return str(keep_rest(plan, queue, Path(f"{stem}.rest.yaml")))
+        opened.queue = kept = keep_rest(plan, queue, Path(f"{stem}.rest.yaml"))
+        return kept
 
     return keep

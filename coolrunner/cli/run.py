@@ -174,6 +174,7 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     from coolrunner.cli.queues import open_for
 
+    _check_fit(plan, options)
     return _run(options, open_for(options, plan, _read), plan, directory)
 
 
@@ -197,8 +198,6 @@ def _run(options: argparse.Namespace, opened: Opened, plan: Plan | None, directo
         for listener in _listeners(opened, options, mode, stream, announcer):
             announcer.add(listener)
         backend = _backend(options, opened, directory, inline=inline, capture=mode in ("live", "json"))
-        if plan is not None:
-            _check_fit(plan, backend)
     except BaseException:
         opened.queue.close()
         raise
@@ -227,7 +226,7 @@ def _run_options(options: argparse.Namespace, opened: Opened, plan: Plan | None)
         limit,
         options.wait,
         typed if there else None,
-        keeper(plan, opened.queue) if plan is not None else None,
+        keeper(plan, opened) if plan is not None else None,
     )
 
 
@@ -276,21 +275,26 @@ def _backend(
     )
 
 
-def _check_fit(plan: Plan, backend: Backend) -> None:
+def _check_fit(plan: Plan, options: argparse.Namespace) -> None:
     """Raise a DefinitionError where this machine can never have what an experiment asks for."""
+    asking = [p for p in plan.chosen if p.runs and p.experiment.inputs.get("Resources") is not None]
+    if not asking:
+        return
     from coolrunner.definition.resources import parse_resources
     from coolrunner.errors import DefinitionError
+    from coolrunner.execution.slots import SlotPool
 
+    inline = options.inline or plan.settings.executor == "inline"
+    pool = SlotPool(_machine(plan.settings.gpus), options.jobs or plan.settings.jobs, pins=not inline)
     problems, seen = [], set()
-    for planned in plan.chosen:
-        asked = planned.experiment.inputs.get("Resources") if planned.runs else None
-        if asked is None or planned.document in seen:
-            continue
-        seen.add(planned.document)
-        why = backend.impossible(parse_resources(asked))
-        if why:
-            number = plan.definition.origin(planned.document, ("Resources",))
-            problems.append(plan.definition.problem(number, ("Resources",), f"{planned.name} {why}"))
+    for planned in asking:
+        if planned.document not in seen:
+            seen.add(planned.document)
+            why = pool.impossible(parse_resources(planned.experiment.inputs["Resources"]))
+            if why:
+                number = plan.definition.origin(planned.document, ("Resources",))
+                problems.append(plan.definition.problem(number, ("Resources",), f"{planned.name} {why}"))
+    pool.close()
     if problems:
         raise DefinitionError(problems)
 

@@ -207,7 +207,7 @@ class _Repetition:
         for name in after_names(value):
             # With After in the default config, those that the others wait for have it as well.
             inherited = not self._definition.origin(planned.document, ("After",))
-            if name == own and (inherited or len(self._groups[name]) == 1):
+            if name == own and inherited:
                 continue
             if name in self._groups:
                 names.append(name)

@@ -24,6 +24,8 @@ class Status(enum.Enum):
     LOST = "lost"
     REMOVED = "removed"
 
+    __hash__ = object.__hash__  # that of an enumeration takes long, and all is counted by status
+
 
 # A result is accepted whenever it comes: its experiment may have been taken for lost meanwhile.
 _MOVES = {
@@ -97,13 +99,14 @@ class Facts(NamedTuple):
     @classmethod
     def from_data(cls, data: Mapping[str, Any], needs: tuple[str, ...] = ()) -> Facts:
         """Return the facts that `to_data` gave; what is not known here is left out."""
-        if not data.keys() <= _KEPT:
-            data = {name: value for name, value in data.items() if name in _KEPT}
-        return cls(needs=needs, **data)
+        get = data.get
+        return cls(
+            get("name", ""), get("index", 0), get("first", 0), get("runs", True), get("hold", False),
+            get("priority", 0), get("lane", ""), needs, get("retries", 0), get("log", ""),
+        )  # fmt: skip
 
 
 _USUAL = tuple(Facts._field_defaults.values())
-_KEPT = frozenset(Facts._fields) - {"needs"}
 
 
 class _Identified(Protocol):

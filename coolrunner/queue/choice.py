@@ -12,6 +12,8 @@ from coolrunner.queue.needs import Needs
 
 __all__ = ["Choice"]
 
+_WAITING = Status.WAITING  # to look it up in its class takes longer
+
 
 class Choice:
     """The experiments that nothing keeps from running, a heap for each lane.
@@ -37,7 +39,7 @@ class Choice:
         """Let an experiment be taken, if that is possible now."""
         if not self._is_free(entry):
             return
-        if self._is_delayed(entry):
+        if entry.not_before and self._is_delayed(entry):
             heapq.heappush(self._delayed, (entry.not_before, entry.id))
             return
         heapq.heappush(self._lanes.setdefault(entry.facts.lane, []), entry.key)
@@ -45,14 +47,14 @@ class Choice:
     def _is_free(self, entry: Entry) -> bool:
         """Whether nothing but time and a machine is missing for it to run."""
         return (
-            entry.status is Status.WAITING
+            entry.status is _WAITING
             and not entry.facts.hold
             and entry.id not in self._doubted
-            and self._needs.are_met(entry)
+            and (not entry.facts.needs or self._needs.are_met(entry))
         )
 
     def _is_delayed(self, entry: Entry) -> bool:
-        return entry.not_before > 0 and entry.not_before > time.time()
+        return entry.not_before > time.time()
 
     def _wake_delayed(self) -> None:
         now = time.time()
@@ -66,7 +68,7 @@ class Choice:
         while heap:
             entry = self._entries[heap[0][2]]
             is_true = heap[0] == entry.key and entry.facts.lane == lane and self._is_free(entry)
-            if is_true and not self._is_delayed(entry):
+            if is_true and not (entry.not_before and self._is_delayed(entry)):
                 return heap[0]
             heapq.heappop(heap)
         return None

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from coolrunner.errors import Position, Problem, QueueError
+from coolrunner.errors import Problem, QueueError
 from coolrunner.queue.exchange import Signature, publish, swap_back
 from coolrunner.queue.late import Late, keep
 from coolrunner.queue.ledger import Ledger
@@ -23,7 +23,7 @@ from coolrunner.queue.steps import step
 from coolrunner.queue.text import FIRST_LINE, Sheet, compose, take_apart
 from coolrunner.yamlio import Source
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "cut_off"]
 
 #: Seconds for which a save must have been left alone; a file that may be half-written, longer.
 SETTLE = 0.05
@@ -162,8 +162,8 @@ class Desk:
             self._seen, self._fresh = signature, None
             return
         sheet = take_apart(source.text, ledger.by_text)
-        cut = None if sheet.whole else self._cut(sheet, source)
-        if (cut or not source.text.strip("\0 \n")) and self._is_from_before_boot(signature):
+        cut = cut_off(self._ledger, sheet, source)
+        if (cut or not source.text.lstrip("\0 \n")) and self._is_from_before_boot(signature):
             self._restore(data, signature)
             return
         patience = _patience(sheet)
@@ -209,29 +209,6 @@ class Desk:
                 "in this form, make it a document again, without its ID",
                 "warning",
             )
-
-    def _cut(self, sheet: Sheet, source: Source) -> Problem | None:
-        """Return what is wrong with a file that ends in the middle of a document; None where it does not."""
-        what = ""
-        last = sheet.pieces[-1].text if sheet.pieces else ""
-        text, _, tail = last.rpartition("\n")
-        if not sheet.pieces and sheet.revision is None and sheet.text.startswith("#"):
-            what = "in its first lines" if FIRST_LINE.startswith(sheet.text[: len(FIRST_LINE)]) else ""
-        elif sheet.open_end:
-            what = 'behind a "---"'
-        elif tail in ("-", "--", ".", "..") and text in self._ledger.by_text:
-            what = "in the middle of a line"
-        elif last and last not in self._ledger.by_text:
-            for entry in self._ledger.entries.values():
-                if entry.text.startswith(last):
-                    what = f"in the middle of {entry.facts.name} ({entry.id})"
-                    break
-        if not what:
-            return None
-        line = source.text.removesuffix("\n").count("\n") + 1
-        place = Position(source.name, line, len(source.line(line)) + 1)
-        hint = 'save it again, whole; its last line is "..."'
-        return Problem(f"the file ends {what}: is it half-written?", place, source.line(line), hint)
 
     def _look_for_missing(self) -> None:
         """Nobody means to lose a queue by deleting its file, so it comes back; emptying it is clear."""
@@ -365,7 +342,7 @@ class Desk:
         except UnicodeDecodeError:
             return False
         sheet = take_apart(source.text, self._ledger.by_text)
-        if not sheet.whole and (not settled or self._cut(sheet, source)):
+        if not sheet.whole and (not settled or cut_off(self._ledger, sheet, source)):
             return False
         save = read_save(self._ledger, sheet, source, self._adopt, self._new_id, base=base)
         if save.problems:
@@ -388,6 +365,35 @@ def _state(signature: Signature) -> list[int]:
     return [signature.inode, signature.size, signature.mtime_ns]
 
 
+def cut_off(ledger: Ledger, sheet: Sheet, source: Source) -> Problem | None:
+    """Return what is wrong with a file that ends in the middle of a document; None where it does not."""
+    if sheet.whole:
+        return None
+    what = ""
+    last = sheet.texts[-1] if sheet.texts else ""
+    text, _, tail = last.rpartition("\n")
+    if not sheet.texts and sheet.revision is None and sheet.text.startswith("#"):
+        what = "in its first lines" if FIRST_LINE.startswith(sheet.text[: len(FIRST_LINE)]) else ""
+    elif sheet.open_end:
+        what = 'behind a "---"'
+    elif tail in ("-", "--", ".", "..") and text in ledger.by_text:
+        what = "in the middle of a line"
+    elif last and last not in ledger.by_text:
+        whole = set(sheet.texts)
+        base = ledger.published if sheet.revision is None else sheet.revision
+        for entry in ledger.entries.values():
+            # Else it is a new one that begins like another.
+            if entry.text.startswith(last) and entry.was_shown(base) and entry.text not in whole:
+                what = f"in the middle of {entry.facts.name} ({entry.id})"
+                break
+    if not what:
+        return None
+    line = source.text.removesuffix("\n").count("\n") + 1
+    hint = 'save it again, whole (its last line is "..."), or delete it: then it is written again'
+    message = f"the file ends {what}: is it half-written?"
+    return source.problem(message, line, len(source.line(line)) + 1, hint)
+
+
 def _source(path: Path, data: bytes) -> Source:
     text = data.decode("utf-8-sig")
     return Source(str(path), text.replace("\r\n", "\n") if "\r" in text else text)
@@ -398,7 +404,7 @@ def _patience(sheet: Sheet) -> float:
     if sheet.whole:
         return SETTLE
     ours = sheet.text.startswith(FIRST_LINE) and not sheet.appended
-    return SETTLE_CUT if ours or not sheet.text.strip() else SETTLE_BARE
+    return SETTLE_CUT if ours or not sheet.text.lstrip() else SETTLE_BARE
 
 
 def _booted_at() -> float:

@@ -9,6 +9,8 @@ from coolrunner.queue.base import Facts, Status
 
 __all__ = ["Claim", "Entry", "Remark", "Runner"]
 
+_WAITING = Status.WAITING  # to look it up in its class takes longer
+
 
 @dataclass(slots=True)
 class Runner:
@@ -116,7 +118,7 @@ class Entry:
         self.text = text
         self.order = order
         self.born = self.since = since
-        self.status = Status.WAITING if facts.runs else Status.SKIPPED
+        self.status = _WAITING if facts.runs else Status.SKIPPED
 
     @property
     def first_text(self) -> str:
@@ -146,6 +148,12 @@ class Entry:
     def was_written(self, words: str, revision: int) -> bool:
         """Whether a person who looked at a revision of the file wrote these words, and they count already."""
         return self.draft is not None and self.draft[0] == words and self.draft[1] > revision
+
+    def was_shown(self, revision: int) -> bool:
+        """Whether a revision of the file showed it, as far as that is known of earlier ones."""
+        if self.texts[0][0] > revision:
+            return False
+        return (self.status is Status.WAITING) == (self.since <= revision)
 
     def text_at(self, revision: int) -> str:
         """Return its document as a revision of the file showed it; its first one for earlier revisions."""

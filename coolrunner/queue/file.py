@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, Protocol
 
-from coolrunner.errors import IllegalMove, QueueError
+from coolrunner.errors import QueueError
 from coolrunner.queue.base import ENDED, Ended, Facts, Fits, Item, Status
 from coolrunner.queue.claims import Claims
 from coolrunner.queue.desk import Desk
@@ -21,7 +21,8 @@ from coolrunner.queue.entries import Entry
 from coolrunner.queue.journal import Journal
 from coolrunner.queue.ledger import Ledger
 from coolrunner.queue.memory import again_record, check_new, end_record, is_wanted
-from coolrunner.queue.merge import Draft
+from coolrunner.queue.reading import journal_of, read_ledger, uncollected
+from coolrunner.queue.saves import Draft
 from coolrunner.queue.steps import step
 
 __all__ = ["FileQueue", "Scribe", "journal_of", "read_ledger"]
@@ -51,29 +52,6 @@ class Scribe(Protocol[Item]):
 
     def is_logged(self, entry: Entry) -> bool:
         """Whether the result of an experiment stands in its log."""
-
-
-def journal_of(path: Path) -> Path:
-    """Return the directory that belongs to a queue file: ``queue.yaml.journal`` beside ``queue.yaml``."""
-    return path.with_name(f"{path.name}.journal")
-
-
-def read_ledger(path: Path) -> Ledger:
-    """Return the state of a queue as its journal tells it, to look at; takes no lock.
-
-    Raises
-    ------
-    QueueError
-        There is no such queue, or it cannot be read.
-    """
-    journal = Journal(journal_of(path) / "journal.jsonl", writable=False)
-    ledger = Ledger()
-    try:
-        for record in journal.read():
-            ledger.apply(record)
-    finally:
-        journal.close()
-    return ledger
 
 
 class FileQueue(Generic[Item]):
@@ -123,10 +101,15 @@ class FileQueue(Generic[Item]):
             scribe.new_id,
             self._say,
         )
-        with self.session():
-            self._desk.look_at_leftovers()
-            if runs:
-                self._claims.enter()
+        try:
+            with self.session():
+                self._desk.look_at_leftovers()
+                if runs:
+                    self._claims.enter()
+        except BaseException:
+            self._claims.close()
+            self._journal.close()
+            raise
 
     # --- sessions ---
 
@@ -168,12 +151,18 @@ class FileQueue(Generic[Item]):
                 self._journal.sync()  # what a person saved stands nowhere else from now on
 
     def _catch_up(self) -> None:
-        if self._journal.has_more():
+        if not self._journal.has_more():
+            return
+        damaged = self._journal.damaged
+        with uncollected():
             for record in self._journal.read():
-                try:
-                    self.ledger.apply(record)
-                except (IllegalMove, KeyError, ValueError, TypeError) as error:
-                    self._say(f"{self._journal.path} holds a record that makes no sense ({error})", "warning")
+                wrong = self.ledger.take_in(record)
+                if wrong:
+                    self._say(f"{self._journal.path} holds a record that makes no sense ({wrong})", "warning")
+        if self._journal.damaged > damaged:
+            count = self._journal.damaged - damaged
+            lines = "a line" if count == 1 else f"{count} lines"
+            self._say(f"{self._journal.path} holds {lines} that cannot be read; the rest is used", "warning")
 
     def _say(self, message: str, level: str) -> None:
         self._said.append((message, level))
@@ -287,6 +276,15 @@ class FileQueue(Generic[Item]):
             item = self._scribe.item_of(entry)
             self._items[entry.id] = item
         return item
+
+    def claim(self, identity: str) -> None:
+        """Make a waiting experiment this runner's, without taking it in its turn."""
+        with self.session():
+            self._claims.claim(self.ledger.entries[identity])
+
+    def is_logged(self, entry: Entry) -> bool:
+        """Whether the result of an experiment stands in its log."""
+        return self._scribe.is_logged(entry)
 
     def will_run(self, item: Item) -> bool:
         """Whether an item that is to be put is one to run."""

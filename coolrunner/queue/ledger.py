@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from operator import itemgetter
+from itertools import islice
+from operator import attrgetter, eq, itemgetter
 from typing import Any
 
 from coolrunner.errors import IllegalMove
@@ -107,6 +108,14 @@ class Ledger:
             handler(record)
             self.unshown += record["t"] in _SHOWN
 
+    def take_in(self, record: Mapping[str, Any]) -> str:
+        """Take notice of a record that another process has written; return what is wrong with it."""
+        try:
+            self.apply(record)
+        except (IllegalMove, LookupError, ValueError, TypeError, AttributeError) as error:
+            return f"{type(error).__name__}: {error}"
+        return ""
+
     def _put(self, record: Mapping[str, Any]) -> None:
         groups = [tuple(group) for group in record.get("groups", ())]
         for row in record["rows"]:
@@ -129,7 +138,8 @@ class Ledger:
         self.counts[entry.status] += 1
         if text:
             self.by_text[text] = identity
-        self._needs.join(entry)
+        if facts.needs:
+            self._needs.join(entry)
         self._choice.offer(entry)
         return entry
 
@@ -307,8 +317,12 @@ class Ledger:
 
     def waiting(self) -> list[Entry]:
         """Return the waiting experiments in the order in which they stand."""
-        waiting = [entry for entry in self.entries.values() if entry.status is Status.WAITING]
-        waiting.sort(key=lambda entry: (entry.order, entry.id))
+        status = Status.WAITING
+        waiting = [entry for entry in self.entries.values() if entry.status is status]
+        waiting.sort(key=attrgetter("order"))
+        orders = [entry.order for entry in waiting]
+        if any(map(eq, orders, islice(orders, 1, None))):
+            waiting.sort(key=attrgetter("order", "id"))
         return waiting
 
     def shown(self) -> list[str]:

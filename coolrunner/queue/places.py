@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice
+from operator import le
 
 from coolrunner.queue.entries import Remark
 
@@ -30,7 +31,7 @@ class Arranged:
     new: list[float] = field(default_factory=list)
 
 
-def moved_places(now: Sequence[float], then: Sequence[float]) -> set[int]:
+def moved_places(now: Sequence[float], then: Callable[[], Sequence[float]]) -> set[int]:
     """Return which of a row of experiments were moved by the person who put them into this row.
 
     Parameters
@@ -38,15 +39,15 @@ def moved_places(now: Sequence[float], then: Sequence[float]) -> set[int]:
     now
         Their present orders.
     then
-        Their orders when the person looked at them. If these rise, it is others who have moved some.
+        Returns their orders when the person looked at them. If these rise, it is others who have moved some.
     """
-    if _rises(now) or _rises(then):
+    if _rises(now) or _rises(then()):
         return set()
     return set(range(len(now))) - _longest_rise(now)
 
 
 def _rises(values: Sequence[float]) -> bool:
-    return all(one <= other for one, other in pairwise(values))
+    return all(map(le, values, islice(values, 1, None)))
 
 
 def arrange(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from coolrunner.errors import Problem
 from coolrunner.queue.base import Facts, Status
+from coolrunner.queue.entries import Entry
 from coolrunner.yamlio import Source, dump, read_text
 
-__all__ = ["Adopt", "Draft", "Refused", "Save", "canonical", "words_of"]
+__all__ = ["Adopt", "Draft", "Refused", "Save", "canonical", "notes", "words_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,28 @@ class Save:
         words = {"edit": "changed", "remove": "removed", "new": "added", "restore": "put back"}
         return ", ".join(
             f"{len(self.record[key])} {word}" for key, word in words.items() if self.record.get(key)
+        )
+
+
+def notes(save: Save, path: Path, entries: Mapping[str, Entry]) -> Iterator[tuple[str, str]]:
+    """Yield what a person should know of what a save meant, with its level."""
+    if save.summary:
+        yield f"{path}: {save.summary}", "info"
+    count, some = len(save.stay_removed), ", ".join(save.stay_removed[:5])
+    if count:
+        more = ", ..." if count > 5 else ""
+        yield (
+            f"{path}: what was deleted since this file was opened stays deleted ({some}{more}); to run it, "
+            "open the file again and put it back",
+            "info",
+        )
+    for refused in save.refused:
+        name = entries[refused.id].facts.name
+        yield (
+            f"{path}:{refused.line}: {name} ({refused.id}) is {refused.status.value} already, so this "
+            "document changes nothing; it is kept as a comment at the top of the file. To run it in this "
+            "form, make it a document again, without its ID",
+            "warning",
         )
 
 

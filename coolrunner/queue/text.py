@@ -101,11 +101,12 @@ class Sheet:
     def pieces(self) -> list[Piece]:
         """All texts with their places."""
         found: list[Piece] = []
+        starts = dict(self._runs)
         at = 0
         for number, text in enumerate(self.texts):
-            piece = self._odd.get(number) or (Piece(text, at) if found else self.piece(number))
-            found.append(piece)
-            at = piece.at + len(piece.text) + len(_BETWEEN)
+            at = starts.get(number, at)
+            found.append(self._odd.get(number) or Piece(text, at))
+            at += len(text) + len(_BETWEEN)
         return found
 
     def place(self, piece: Piece) -> tuple[int, int]:
@@ -139,8 +140,13 @@ def compose(study: str, revision: int, preamble: str, texts: Iterable[str]) -> s
     """
     of = f" of {study}" if study else ""
     head = f"{FIRST_LINE}: the experiments{of} that wait, in order.\n{_HELP}# revision {revision}\n{preamble}"
-    body = _BETWEEN.join(texts)
-    return f"{head}---\n{body}\n...\n" if body else head + _EMPTY
+    parts = list(texts)
+    if not parts:
+        return head + _EMPTY
+    # All in one go: there may be 100,000 of them.
+    parts[0] = f"{head}---\n{parts[0]}"
+    parts[-1] += "\n...\n"
+    return _BETWEEN.join(parts)
 
 
 def take_apart(text: str, known: Container[str] = ()) -> Sheet:

@@ -120,8 +120,8 @@ class Summary:
             steps.append(f"{self._sibling('collect')} {' '.join(_directories(event.logs))} --dest collected")
         if event.failed_logs:
             steps.append(f"less {shlex.quote(event.failed_logs[0])}")
-        if event.queue and event.unfinished:
-            again = " --resume" if event.failed or event.interrupted else ""
+        if event.queue and (event.unfinished or event.stopped):
+            again = " --resume" if event.stopped else ""
             steps.append(f"{self._program} --queue {shlex.quote(event.queue)}{again}")
         elif event.unfinished:
             rerun = self._rerun or f"{self._program} --exp {shlex.quote(event.study)}"

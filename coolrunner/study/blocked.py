@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from coolrunner.queue.base import Status
 from coolrunner.queue.entries import Entry
 from coolrunner.queue.ledger import Ledger
@@ -38,11 +36,26 @@ def blocked_because(ledger: Ledger, entry: Entry) -> str:
     return ""
 
 
-def left_behind(ledger: Ledger) -> Iterator[str]:
-    """Yield a line for each experiment that waits for others or for a person, as a study ends."""
+def left_behind(ledger: Ledger, here: int = 0) -> list[str]:
+    """Return what is to be said, as a runner ends, of experiments that wait for others or for a person.
+
+    Parameters
+    ----------
+    here
+        How many failed or were interrupted in this very run, which is known.
+    """
+    reasons: dict[tuple[str, str], list[str]] = {}
     for entry in ledger.waiting():
-        name = f"{entry.facts.name} ({entry.id})"
-        if entry.facts.hold:
-            yield f"{name} is held and was not run"
-        elif why := blocked_because(ledger, entry):
-            yield f"{name} is blocked: {why}"
+        why = "held and was not run" if entry.facts.hold else blocked_because(ledger, entry)
+        if why:
+            why = why if entry.facts.hold else f"blocked: {why}"
+            reasons.setdefault((entry.facts.name, why), []).append(entry.id)
+    lines = [
+        f"{name} ({identities[0] if len(identities) == 1 else f'{len(identities)} of them'}) is {why}"
+        for (name, why), identities in reasons.items()
+    ]
+    before = ledger.counts[Status.FAILED] + ledger.counts[Status.INTERRUPTED] - here
+    if before > 0:
+        which = "experiment failed or was" if before == 1 else "experiments failed or were"
+        lines.append(f"{before} {which} interrupted before; --resume tries again")
+    return lines

@@ -87,6 +87,10 @@ class Outcomes:
         self._losses: Counter[str] = Counter()
         self._unread: dict[str, tuple[set[str], set[str]]] = {}
 
+    def go_on_with(self, queue: FileQueue[Planned]) -> None:
+        """Tell another queue from now on, which has taken over all experiments."""
+        self._queue = queue
+
     def take(self, planned: Planned, outcome: Outcome) -> None:
         """Write down how an experiment ended, then announce it: in this order."""
         if outcome.ending is Ending.LOST and not self._is_lost(planned, outcome):

@@ -50,6 +50,10 @@ class PastIndex:
         self._by_name: dict[str, list[int]] = {}
         self._indexed = 0
 
+    def go_on_with(self, queue: _Items) -> None:
+        """Look at another queue from now on, which has taken over all experiments."""
+        self._queue = queue
+
     def remember(self, identity: str, results: Mapping[str, Any]) -> None:
         """Keep the results of a finished experiment at hand; others are looked up in their logs."""
         self._results[identity] = results

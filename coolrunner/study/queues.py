@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ __all__ = [
 
 def is_queue(path: Path) -> bool:
     """Whether there is a queue at a path: its file, or its journal."""
-    if journal_of(path).is_dir():
+    if (journal_of(path) / "journal.jsonl").exists():
         return True
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
@@ -68,9 +69,9 @@ def left_in(path: Path) -> dict[str, int] | None:
     if not (journal_of(path) / "journal.jsonl").exists():
         return {"waiting": path.read_text(encoding="utf-8", errors="replace").count("\nID:") or 1}
     ledger = read_ledger(path)
-    counts = {status.value: ledger.counts[status] for status in Status if ledger.counts[status]}
-    unfinished = {Status.WAITING, Status.RUNNING, Status.INTERRUPTED, Status.LOST}
-    return counts if any(ledger.counts[status] for status in unfinished) else None
+    counts = Counter(ledger.standing(entry) for entry in ledger.entries.values())
+    finished = {Status.SKIPPED, Status.DONE, Status.REMOVED}
+    return dict(counts) if any(ledger.counts[status] for status in set(Status) - finished) else None
 
 
 def open_file(plan: Plan, path: Path, *, code: bool = True, append: bool = False) -> Opened:
@@ -79,6 +80,9 @@ def open_file(plan: Plan, path: Path, *, code: bool = True, append: bool = False
     scribe = StudyScribe(plan, code=code)
     queue = FileQueue(path, scribe, create=True)
     with queue.session():
+        if queue.ledger.entries and not append:
+            queue.close()
+            raise QueueError(f"another runner has begun the queue {path} a moment ago; --append adds to it")
         queue.write(study_record(plan))
     if append:
         _shift(plan.experiments, queue.ledger, {})
@@ -119,6 +123,8 @@ def resume_file(read: Callable[[Draws | None], Plan], path: Path, *, code: bool 
             opened.skipped.append((planned, one.id, _how_it_stands(entry, ledger)))
     with queue.session():
         queue.write(study_record(found.plan))
+        _take_note_of_logs(queue)
+        again = [identity for identity in again if ledger.entries[identity].status is not Status.DONE]
         if again:
             queue.again(again)
         if missing or done:
@@ -158,15 +164,19 @@ def attach(path: Path, *, again: bool = False, code: bool = True) -> Opened:
     UsageError
         There is no queue.
     """
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory; the file of a queue was expected")
     if not is_queue(path):
-        what = "is no queue" if path.exists() else "does not exist"
-        raise UsageError(f"the queue {path} {what}; run.py --exp FILE --queue-file {path} makes one")
+        if path.exists():
+            raise UsageError(f"{path} is no queue; a definition is run with --exp {path}")
+        raise UsageError(f"the queue {path} does not exist; --exp FILE --queue-file {path} makes one")
     new = not (journal_of(path) / "journal.jsonl").exists()
     queue = FileQueue(path, StudyScribe(code=code), create=new)
     with queue.session():
         if new:
             queue.write({"t": "study", "name": path.name})
             queue.refresh()
+        _take_note_of_logs(queue)
         if again:
             stopped = (Status.FAILED, Status.INTERRUPTED)
             queue.again([entry.id for entry in queue.ledger.entries.values() if entry.status in stopped])
@@ -182,6 +192,14 @@ def attach(path: Path, *, again: bool = False, code: bool = True) -> Opened:
         ),
         queue,
     )
+
+
+def _take_note_of_logs(queue: FileQueue[Planned]) -> None:
+    """Let what stands in its log be done, though another queue has run it."""
+    left = (Status.WAITING, Status.FAILED, Status.INTERRUPTED)
+    for entry in list(queue.ledger.entries.values()):
+        if entry.status in left and queue.is_logged(entry):
+            queue.write({"t": "end", "id": entry.id, "status": Status.DONE.value})
 
 
 def open_failures(path: Path, *, code: bool = True) -> tuple[Opened, Path]:
@@ -253,31 +271,37 @@ def _remove(path: Path) -> None:
         shutil.rmtree(journal_of(path))
 
 
-def keep_rest(plan: Plan, queue: MemoryQueue[Planned], path: Path) -> Path:
-    """Write a queue in memory to a file: what waits, and what has been, for those that need it.
+def keep_rest(plan: Plan, queue: MemoryQueue[Planned], path: Path) -> FileQueue[Planned]:
+    """Make a queue file of a queue in memory: what waits, and what has been, for those that need it.
 
-    What runs now is written as interrupted, so that nothing starts it a second time by itself.
+    What runs now is this process's, as before. The queue is to be closed, or gone on with.
 
     Raises
     ------
     QueueError
         It cannot be written.
     """
-    place = _free(path)
     entries = queue.ledger.entries
     scribe = StudyScribe(plan)
     scribe.to_run = {entry.id for entry in entries.values() if entry.status is not Status.SKIPPED}
-    kept: FileQueue[Planned] = FileQueue(place, scribe, create=True, runs=False)
-    try:
-        with kept.session():
-            kept.write(study_record(plan))
-            kept.put([queue.item(entry) for entry in entries.values()])
-            for entry in entries.values():
-                kept.write(*_history(entry))
-            kept.sync_file()
-    finally:
-        kept.close()
-    return place
+    kept: FileQueue[Planned] = FileQueue(_free(path), scribe, create=True)
+    with kept.session():
+        kept.write(study_record(plan))
+        kept.put([queue.item(entry) for entry in entries.values()])
+        for entry in entries.values():
+            if entry.attempts:
+                kept.claim(entry.id)
+            if entry.status is Status.DONE or (entry.attempts and entry.status is not Status.RUNNING):
+                kept.write(_end_of(entry))
+        kept.sync_file()
+    return kept
+
+
+def _end_of(entry: Entry) -> Mapping[str, Any]:
+    end: dict[str, Any] = {"t": "end", "id": entry.id, "status": entry.status.value}
+    if entry.status is Status.WAITING:  # it has failed or was lost, and is tried again
+        end.update(status=Status.FAILED.value, until=entry.not_before)
+    return {**end, "error": entry.error, "kind": entry.kind, "elapsed": entry.elapsed}
 
 
 def _free(path: Path) -> Path:

@@ -49,6 +49,7 @@ class StudyScribe:
         self._adding: tuple[Mapping[str, Any], Adding] | None = None
         self._logged: dict[str, LoggedIds] = {}
         self._drafted: dict[int, Experiment] = {}
+        self._drafted_ids: dict[int, str] = {}
 
     def new_id(self) -> str:
         """Return a fresh ``ID``."""
@@ -116,6 +117,7 @@ class StudyScribe:
         facts = facts_from(completed.values, draft.index, first, needs)
         if known is None:
             self._drafted[draft.index] = Experiment(completed.values)
+            self._drafted_ids[draft.index] = draft.identity
         return complete_text(draft.text + "\n", completed, draft.identity).removesuffix("\n"), facts
 
     def _adding_of(self, ledger: Ledger) -> Adding:
@@ -140,16 +142,18 @@ class StudyScribe:
         if not completed.after and not completed.past:
             return ()
         needs: dict[str, None] = {}
-        by_name: dict[str, list[Entry]] = {}
+        by_name: dict[str, list[tuple[int, str]]] = {}
         for entry in ledger.entries.values():
             if entry.facts.runs and entry.facts.first >= first and entry.id != draft.identity:
-                by_name.setdefault(entry.facts.name, []).append(entry)
+                by_name.setdefault(entry.facts.name, []).append((entry.facts.index, entry.id))
+        for index in range(ledger.next_index, draft.index):  # those above it in the same save
+            if index in self._drafted_ids:
+                name = str(self._drafted[index].inputs.get("Name"))
+                by_name.setdefault(name, []).append((index, self._drafted_ids[index]))
         for name in completed.after:
             if name not in by_name:
-                close = nearest(name, by_name)
-                hint = f"did you mean {close}?" if close else ""
-                raise _wrong(draft, "After", f"After: no experiment of this study is named {name!r}", hint)
-            needs.update((entry.id, None) for entry in by_name[name])
+                raise _wrong(draft, "After", *_unknown(name, by_name, draft))
+            needs.update((identity, None) for _, identity in by_name[name])
         for asked in completed.past:
             found = _asked(asked.key, by_name, ledger, first, draft.index)
             if found:
@@ -160,12 +164,23 @@ class StudyScribe:
         return tuple(needs)
 
 
+def _unknown(name: str, by_name: Mapping[str, object], draft: Draft) -> tuple[str, str]:
+    """Return message and hint for a name in ``After`` that nobody has."""
+    if name == str(draft.value.get("Name")):
+        return f"After: {name} would wait for itself", "remove it"
+    message = f"After: no experiment of this study is named {name!r}"
+    if re.search(rf"^Name: *['\"]?{re.escape(name)}['\"]? *$", draft.source.text, re.MULTILINE):
+        return message, "it stands further down and is new as well: move it above this document"
+    close = nearest(name, by_name)
+    return message, f"did you mean {close}?" if close else ""
+
+
 def _asked(
-    key: int | str, by_name: Mapping[str, Sequence[Entry]], ledger: Ledger, first: int, index: int
+    key: int | str, by_name: Mapping[str, Sequence[tuple[int, str]]], ledger: Ledger, first: int, index: int
 ) -> str:
     if isinstance(key, str):
-        before = [entry for entry in by_name.get(key, ()) if entry.facts.index < index]
-        return max(before, key=lambda entry: entry.facts.index).id if before else ""
+        before = [one for one in by_name.get(key, ()) if one[0] < index]
+        return max(before)[1] if before else ""
     identity = ledger.roster.get(index + key if key < 0 else first + key, "")
     return identity if identity and ledger.entries[identity].facts.runs else ""
 

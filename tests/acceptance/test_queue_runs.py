@@ -148,7 +148,7 @@ def test_a_queue_in_use_is_not_begun_anew(live: Live) -> None:
     ("arguments", "error"),
     [
         (["--queue", "nowhere.yaml"], "the queue nowhere.yaml does not exist"),
-        (["--queue", "study.yaml"], "the queue study.yaml is no queue"),
+        (["--queue", "study.yaml"], "study.yaml is no queue; a definition is run with --exp study.yaml"),
         (["--queue-file", "study.yaml"], "study.yaml is the definition itself"),
         (["--queue", "queue.yaml", "--queue-file", "queue.yaml"], "not allowed with argument"),
         (["--resume", "--append"], "not allowed with argument"),
@@ -466,6 +466,30 @@ def test_sigusr1_writes_what_is_left_and_the_study_goes_on(project: Project) -> 
     live.open_gate()
     assert study.finish().status == 0
     assert live.ran() == "first a b c d"
+
+
+def test_a_queue_in_memory_that_was_written_to_a_file_may_be_shared(project: Project) -> None:
+    """CR-03: from then on it is the file that both take from, so that nothing runs twice."""
+    live = Live(project, IN_MEMORY, name="study.rest.yaml")
+    study = live.start(names=None)
+    study.process.send_signal(signal.SIGUSR1)
+    study.wait_for("notice", message="what is left is kept in study.rest.yaml")
+    other = attach(project, queue="study.rest.yaml")
+    other.wait_for("experiment_finished", name="d")
+    live.open_gate()
+    assert (study.finish().status, other.finish().status) == (0, 0)
+    assert sorted(live.ran().split()) == ["a", "b", "c", "d", "first"]
+
+
+def test_what_another_queue_has_run_is_not_run_again(project: Project) -> None:
+    """CR-03: a log of failures was tried again by itself, then the queue that they came from."""
+    live = Live(project, failing("bad", "good"))
+    assert project.json().status == 1
+    live.open_gate("repaired")
+    assert attach(project, queue="log.failed.yaml").finish().status == 0
+    assert attach(project, "--resume").finish().status == 0
+    identities = [record["ID"] for record in project.log()]
+    assert len(identities) == len(set(identities)) == 2
 
 
 def test_w_in_the_pause_after_ctrl_c_writes_what_is_left_and_ends(project: Project) -> None:

@@ -43,7 +43,7 @@ from tests.queue_studies import (
 )
 
 #: How many histories are tried; by hand, thousands.
-HISTORIES = int(os.environ.get("COOLRUNNER_HISTORIES", "40"))
+HISTORIES = int(os.environ.get("COOLRUNNER_HISTORIES", "150"))
 RUNNERS = 3
 LONG_AGO = 1000.0
 ENDS = (Status.DONE, Status.FAILED, Status.INTERRUPTED, Status.LOST)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from coolrunner.queue import desk, exchange, late
+from coolrunner.queue import desk, exchange, late, saves, written
 from coolrunner.queue.base import Status
 from coolrunner.queue.exchange import Signature
 from coolrunner.queue.file import FileQueue, journal_of
@@ -190,7 +190,7 @@ def test_what_is_saved_over_and_over_does_not_hold_up_the_study(
     thread.start()
     try:
         until(lambda: path.stat().st_size < len(text), "a save")
-        assert taken(queue) == "b"
+        assert until(lambda: taken(queue), "a moment at which the file is whole") == "b"
     finally:
         over.set()
         thread.join()
@@ -645,13 +645,11 @@ def test_what_is_unchanged_is_not_read_again(
 ) -> None:
     def read_text(text: str, *rest: object) -> object:
         assert "ID: d" in text, text
-        return merge_read_text(text, *rest)  # type: ignore[arg-type]
+        return real_read_text(text, *rest)  # type: ignore[arg-type]
 
-    from coolrunner.queue import merge, saves
-
-    merge_read_text = merge.read_text
-    monkeypatch.setattr(merge, "read_text", read_text)
+    real_read_text = saves.read_text
     monkeypatch.setattr(saves, "read_text", read_text)
+    monkeypatch.setattr(written, "read_text", read_text)
     save(path, path.read_text().replace("lr: 0.1\nID: d", "lr: 4\nID: d"))
     queue.refresh()
     assert "lr: 4\nID: d" in path.read_text()
