@@ -1,9 +1,9 @@
 """The queue file itself: looked at for what people save, and written anew to show what waits.
 
 When to believe what is there: an editor may empty a file and then write it, so a save counts once it has
-been left alone for a moment. One without its last line may be half of a file, and counts only if it stays
-so and does not end in the middle of a document; until then, only experiments go on that it holds word
-for word. A save with a mistake counts not at all until it is mended, and is never overwritten.
+been left alone for a moment. One without its last line may be half of a file, and counts only if it stays so
+for longer and does not end in the middle of a document; until then, only experiments go on that it holds
+word for word. A save with a mistake counts not at all until it is mended, and is never overwritten.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from coolrunner.errors import Problem, QueueError
+from coolrunner.errors import QueueError
 from coolrunner.queue.exchange import Signature, publish, swap_back
+from coolrunner.queue.halves import cut_off
 from coolrunner.queue.late import Late, keep
 from coolrunner.queue.ledger import Ledger
 from coolrunner.queue.merge import doubtful, read_save
-from coolrunner.queue.saves import Adopt, Save
+from coolrunner.queue.saves import Adopt, Save, notes
 from coolrunner.queue.steps import step
 from coolrunner.queue.text import FIRST_LINE, Sheet, compose, take_apart
 from coolrunner.yamlio import Source
@@ -157,6 +158,9 @@ class Desk:
         try:
             source = _source(self._path, data)
         except UnicodeDecodeError as error:
+            if age < SETTLE_CUT:
+                self._wait(signature, SETTLE_CUT - age, None)
+                return
             line = data[: error.start].count(b"\n") + 1
             self._is_wrong(f"{self._path}:{line}: not UTF-8; save the file with this encoding", None)
             self._seen, self._fresh = signature, None
@@ -168,47 +172,34 @@ class Desk:
             return
         patience = _patience(sheet)
         if age < patience:
-            # Perhaps half of it: what it holds word for word goes on meanwhile.
-            now = time.monotonic()
-            self._fresh = (signature, self._fresh[1] if self._fresh else now, now + patience - age)
-            ledger.doubt(doubtful(ledger, sheet))
+            self._wait(signature, patience - age, sheet)
             return
-        self._seen, self._fresh = signature, None
-        if cut is not None:
-            self._is_wrong(str(cut), sheet)
+        save = Save(problems=[cut]) if cut else read_save(ledger, sheet, source, self._adopt, self._new_id)
+        if not sheet.whole and age < SETTLE_CUT and (save.problems or save.record.get("remove")):
+            self._wait(signature, SETTLE_CUT - age, sheet)
             return
-        save = read_save(ledger, sheet, source, self._adopt, self._new_id)
         if save.problems:
+            self._seen, self._fresh = signature, None
             self._is_wrong("\n".join(map(str, save.problems)), sheet)
             return
-        self._merge(save)
+        self._merge(save)  # if that fails, the save is looked at again
         self._is_fine(signature)
         # What it should look like now may be something else: an ID for a new one, say.
         if save.record or self._composed(ledger.published) != source.text:
             self.show(now=True, force=True)
 
+    def _wait(self, signature: Signature, seconds: float, sheet: Sheet | None) -> None:
+        """Perhaps it is half of a file: what it holds word for word goes on meanwhile."""
+        now = time.monotonic()
+        self._fresh = (signature, self._fresh[1] if self._fresh else now, now + seconds)
+        self._ledger.doubt(doubtful(self._ledger, sheet))
+
     def _merge(self, save: Save) -> None:
         if save.record:
             self._write(save.record)
             step("save-merged")
-        if save.summary:
-            self._say(f"{self._path}: {save.summary}", "info")
-        if save.stay_removed:
-            count, names = len(save.stay_removed), ", ".join(save.stay_removed[:5])
-            self._say(
-                f"{self._path}: {count} that {'was' if count == 1 else 'were'} deleted since this file was "
-                f"opened stay deleted ({names}{', ...' if count > 5 else ''}); to run one, open the file "
-                "again and put it back",
-                "info",
-            )
-        for refused in save.refused:
-            name = self._ledger.entries[refused.id].facts.name
-            self._say(
-                f"{self._path}:{refused.line}: {name} ({refused.id}) is {refused.status.value} already, so "
-                "this document changes nothing; it is kept as a comment at the top of the file. To run it "
-                "in this form, make it a document again, without its ID",
-                "warning",
-            )
+        for message, level in notes(save, self._path, self._ledger.entries):
+            self._say(message, level)
 
     def _look_for_missing(self) -> None:
         """Nobody means to lose a queue by deleting its file, so it comes back; emptying it is clear."""
@@ -363,35 +354,6 @@ class Desk:
 
 def _state(signature: Signature) -> list[int]:
     return [signature.inode, signature.size, signature.mtime_ns]
-
-
-def cut_off(ledger: Ledger, sheet: Sheet, source: Source) -> Problem | None:
-    """Return what is wrong with a file that ends in the middle of a document; None where it does not."""
-    if sheet.whole:
-        return None
-    what = ""
-    last = sheet.texts[-1] if sheet.texts else ""
-    text, _, tail = last.rpartition("\n")
-    if not sheet.texts and sheet.revision is None and sheet.text.startswith("#"):
-        what = "in its first lines" if FIRST_LINE.startswith(sheet.text[: len(FIRST_LINE)]) else ""
-    elif sheet.open_end:
-        what = 'behind a "---"'
-    elif tail in ("-", "--", ".", "..") and text in ledger.by_text:
-        what = "in the middle of a line"
-    elif last and last not in ledger.by_text:
-        whole = set(sheet.texts)
-        base = ledger.published if sheet.revision is None else sheet.revision
-        for entry in ledger.entries.values():
-            # Else it is a new one that begins like another.
-            if entry.text.startswith(last) and entry.was_shown(base) and entry.text not in whole:
-                what = f"in the middle of {entry.facts.name} ({entry.id})"
-                break
-    if not what:
-        return None
-    line = source.text.removesuffix("\n").count("\n") + 1
-    hint = 'save it again, whole (its last line is "..."), or delete it: then it is written again'
-    message = f"the file ends {what}: is it half-written?"
-    return source.problem(message, line, len(source.line(line)) + 1, hint)
 
 
 def _source(path: Path, data: bytes) -> Source:

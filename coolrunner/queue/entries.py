@@ -151,7 +151,7 @@ class Entry:
 
     def was_shown(self, revision: int) -> bool:
         """Whether a revision of the file showed it, as far as that is known of earlier ones."""
-        if self.texts[0][0] > revision:
+        if self.born > revision:
             return False
         return (self.status is Status.WAITING) == (self.since <= revision)
 

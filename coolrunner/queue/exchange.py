@@ -23,8 +23,8 @@ from coolrunner.queue.steps import step
 
 __all__ = ["Shelf", "Signature", "publish", "swap_back"]
 
+#: Whether to try the exchange in one step; False takes the other way, as on a file system without it.
 exchange_allowed = True
-"""Whether to try the exchange in one step; False takes the other way, as on a file system without it."""
 
 _AT_FDCWD = -100  # the values of linux/fcntl.h and linux/fs.h
 _NOREPLACE = 1
@@ -124,7 +124,7 @@ def publish(
 def _publish(
     target: Path, data: bytes, new: Path, first: bool, announce: Callable[[Signature], None], durable: bool
 ) -> Path | None:
-    signature = None
+    signature, displaced = None, None
     unfinished = new.with_name(new.name.replace("displaced-", "unfinished-"))
     try:
         _write(unfinished, data, target, durable)
@@ -135,7 +135,6 @@ def _publish(
         # From here on the name stands for what is worth a look, also where this process is killed.
         unfinished.rename(new)
         step("announced")
-        displaced = None
         if not first:
             displaced = _replace(new, target)
         else:
@@ -151,16 +150,9 @@ def _publish(
 
 
 def swap_back(path: Path, displaced: Path, shelf: Path) -> Path | None:
-    """Put a displaced file back in its place, for it is one that must not be hidden.
+    """Put back what `publish` displaced, for it must not be hidden; `path` and `shelf` are as given there.
 
     Where someone made a new file in between, theirs stays, and `displaced` is where it was.
-
-    Parameters
-    ----------
-    path, shelf
-        As they were given to `publish`.
-    displaced
-        What `publish` returned.
 
     Returns
     -------
@@ -359,13 +351,13 @@ class Shelf:
                 found.append((signature.mtime_ns, path))
         return [path for _, path in sorted(found)]
 
-    def tidy(self) -> None:
-        """Delete those that were watched long enough, and the oldest where they are too many.
+    def tidy(self, limit: int = 200) -> None:
+        """Delete those that were watched long enough, and the oldest where there are more than `limit`.
 
         One that has changed and was not reported yet stays, and so does one that cannot be deleted.
         """
         now = time.monotonic()
-        over = len(self._files) - self._limit
+        over = len(self._files) - min(limit, self._limit)
         for place, (path, watched) in enumerate(list(self._files.items())):
             if place >= over and now - watched.since < self._keep:
                 break
@@ -377,14 +369,9 @@ class Shelf:
     def leftovers(self, beside: Path | None = None) -> list[Path]:
         """Return the files of runners that are dead, the oldest text first.
 
-        The caller looks at each, for it may be a save that nobody has seen, and deletes it or adds it. That a
-        runner is dead is proved as far as it was one of this host; any other one had ten times `keep`
-        to delete the file itself.
-
-        Parameters
-        ----------
-        beside
-            The shared file, where those that lie beside it shall be looked for too.
+        The caller looks at each, for it may be a save that nobody has seen, and deletes it or adds it. Of
+        this host a runner is proved dead; any other one had ten times `keep` to delete the file itself.
+        With `beside`, a shared file, what lies beside it is looked at as well.
 
         Raises
         ------
@@ -393,23 +380,20 @@ class Shelf:
         """
         places = [(self._directory, "")]
         if beside is not None:
-            target = _target(beside)
-            places.append((target.parent, f".{target.name}."))
+            places.append((_target(beside).parent, f".{_target(beside).name}."))
         found: list[tuple[int, Path]] = []
         for directory, prefix in places:
             with suppress(FileNotFoundError):
                 for path in directory.iterdir():
                     kind, _, mark = path.name.removeprefix(prefix).partition("-")
-                    if kind not in ("displaced", "unfinished") or path in self._files:
-                        continue
-                    if prefix and not path.name.startswith(prefix):
+                    known = path in self._files or not path.name.startswith(prefix)
+                    if known or kind not in ("displaced", "unfinished"):
                         continue
                     with suppress(FileNotFoundError):
                         state = path.lstat()
-                        if not _is_left(mark, state, 10 * self._keep):
-                            continue
-                        if kind == "unfinished":
+                        is_left = _is_left(mark, state, 10 * self._keep)
+                        if is_left and kind == "unfinished":
                             path.unlink()
-                        else:
+                        elif is_left:
                             found.append((state.st_mtime_ns, path))
         return [path for _, path in sorted(found)]

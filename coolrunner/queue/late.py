@@ -22,6 +22,10 @@ EVERY = 0.25
 SETTLE = 1.0
 #: How often a runner looks for what others have left that died.
 LEFT = 2.0
+#: How long a displaced file is watched, in seconds, and how many of them at most: so many bytes in all.
+KEEP = 30.0
+BYTES = 1 << 26
+FEWEST = 3
 
 
 class Late:
@@ -51,11 +55,12 @@ class Late:
         say: Callable[[str, str], None],
     ) -> None:
         self._path = path
-        self._shelf = Shelf(shelf)
+        self._shelf = Shelf(shelf, KEEP)
         self._ledger = ledger
         self._take_up = take_up
         self._say = say
         self._next = self._next_left = 0.0
+        self._limit = FEWEST
         self._revisions: dict[Path, int] = {}
         self._changed: dict[Path, float] = {}  # since when, in monotonic seconds
 
@@ -73,6 +78,7 @@ class Late:
             displaced.rename(dealt)
             displaced = dealt
         self._revisions[displaced] = revision
+        self._limit = max(FEWEST, BYTES // max(signature.size, 1))
         self._shelf.add(displaced, signature)
 
     def is_due(self) -> bool:
@@ -89,11 +95,12 @@ class Late:
             self._changed.update(dict.fromkeys(self._shelf.changed(), now))
             for path, since in list(self._changed.items()):
                 if now - since >= SETTLE:
-                    del self._changed[path]
                     signature = Signature.of(path)
                     if signature is not None:
-                        self._deal(path, signature, self._revisions.pop(path, 0))
-            self._shelf.tidy()
+                        self._deal(path, signature, self._revisions.get(path, 0))
+                    self._changed.pop(path, None)
+                    self._revisions.pop(path, None)
+            self._shelf.tidy(self._limit)
 
     def look_at_leftovers(self) -> None:
         """Take up what runners displaced that died before they had looked at it."""

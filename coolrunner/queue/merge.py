@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from coolrunner.errors import DefinitionError, YamlError
+from coolrunner.errors import DefinitionError, Position, Problem, UserError, YamlError
 from coolrunner.queue.base import Facts, Status
 from coolrunner.queue.entries import Entry, Remark
 from coolrunner.queue.ledger import Ledger
@@ -164,8 +164,9 @@ class _Reading:
     def _read_known(self, document: Written, entry: Entry) -> str | _Row | None:
         shown = entry.text_at(self._base)
         now = words_of(entry.text)
+        then = now if shown is entry.text else words_of(shown)
         words = document.words
-        edited = words not in (words_of(shown), now) and not entry.was_written(words, self._base)
+        edited = words not in (then, now) and not entry.was_written(words, self._base)
         put_back = entry.status is not Status.WAITING and entry.since <= self._base
         if entry.status is Status.WAITING or (put_back and entry.status is Status.REMOVED):
             if put_back:
@@ -225,6 +226,8 @@ class _Reading:
             self._save.problems.append(error.problem)
         except DefinitionError as error:
             self._save.problems.extend(error.problems)
+        except UserError as error:
+            self._save.problems.append(Problem(str(error), Position(self._source.name, line, 1)))
         return None
 
     def _refuse(self, piece: Piece, entry: Entry) -> None:

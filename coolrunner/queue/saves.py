@@ -125,19 +125,16 @@ def notes(save: Save, path: Path, entries: Mapping[str, Entry]) -> Iterator[tupl
     count, some = len(save.stay_removed), ", ".join(save.stay_removed[:5])
     if count:
         more = ", ..." if count > 5 else ""
-        yield (
-            f"{path}: what was deleted since this file was opened stays deleted ({some}{more}); to run it, "
-            "open the file again and put it back",
-            "info",
-        )
+        told = f"{path}: what was deleted since this file was opened stays deleted ({some}{more}); "
+        yield told + "to run it, open the file again and put it back", "info"
     for refused in save.refused:
         name = entries[refused.id].facts.name
-        yield (
+        told = (
             f"{path}:{refused.line}: {name} ({refused.id}) is {refused.status.value} already, so this "
             "document changes nothing; it is kept as a comment at the top of the file. To run it in this "
-            "form, make it a document again, without its ID",
-            "warning",
+            "form, make it a document again, without its ID"
         )
+        yield told, "warning"
 
 
 def canonical(value: Any) -> str:

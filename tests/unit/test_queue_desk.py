@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from coolrunner.errors import QueueError
 from coolrunner.queue import desk, exchange, late, saves, written
 from coolrunner.queue.base import Status
 from coolrunner.queue.exchange import Signature
@@ -306,6 +307,19 @@ def test_a_file_without_its_last_line_is_believed_when_it_stays_so(
     assert [queue.status(one) for one in "de"] == [Status.REMOVED] * 2
 
 
+def test_a_file_without_header_and_last_line_that_deletes_something_is_looked_at_twice(
+    queue: FileQueue[Trial], path: Path
+) -> None:
+    bare = "\n---\n".join(documents(without(path.read_text(), "b"))) + "\n"
+    save(path, bare, age=0.5)
+    assert drained(queue) == "acde"
+    assert len(queue) == 1
+    save(path, bare + "---\nName: [", age=0.5)
+    assert (taken(queue), said(queue)) == ("", "")
+    save(path, bare, age=1.5)
+    assert (drained(queue), len(queue)) == ("", 0)
+
+
 @pytest.mark.parametrize("end", ["\n---\n", "\n---", "\n-", "\n..", "\n---\nName: d\nl", "\n---\nName"])
 def test_a_file_that_ends_in_the_middle_is_never_believed(
     queue: FileQueue[Trial], path: Path, end: str
@@ -421,7 +435,23 @@ def test_what_others_have_deleted_stays_so_and_is_told(queue: FileQueue[Trial], 
     said(queue)
     save(path, old)
     queue.refresh()
-    assert "1 that was deleted since this file was opened stay deleted (b)" in said(queue)
+    assert "what was deleted since this file was opened stays deleted (b); to run it, open" in said(queue)
+    assert drained(queue) == "acde"
+
+
+def test_a_save_that_cannot_be_written_down_is_looked_at_again(
+    queue: FileQueue[Trial], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    text = without(path.read_text(), "b")
+    save(path, text)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(QueueError, match="No space left"):
+            queue.take()
+    assert path.read_text() == text
     assert drained(queue) == "acde"
 
 
@@ -532,6 +562,15 @@ def test_what_an_editor_leaves_broken_in_the_old_file_is_kept(
         queue
     )
     assert drained(queue) == "bcde"
+
+
+def test_displaced_files_take_only_so_much_room(
+    hasty: None, queue: FileQueue[Trial], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late, "BYTES", 1)
+    drained(queue)
+    queue.refresh()
+    assert len(list((journal_of(path) / "displaced").iterdir())) == late.FEWEST
 
 
 class Killed(BaseException):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pytest
 import yaml
 
+from coolrunner.errors import UsageError
 from coolrunner.queue.base import Status
 from coolrunner.queue.ledger import Ledger
 from coolrunner.queue.merge import read_save
-from coolrunner.queue.saves import Save, canonical
+from coolrunner.queue.saves import Draft, Save, canonical
 from coolrunner.queue.text import compose, take_apart
 from coolrunner.yamlio import Source, read_text
 from tests.queue_studies import SmallScribe, documents, ids, trials, with_documents
@@ -570,6 +573,15 @@ def test_a_mistake_behind_the_marker_is_shown_in_its_column() -> None:
     table = Table("a")
     message = table.problem(table.text.replace("...\n", "--- {Name: x, Name: y}\n"))
     assert message.startswith("queue.yaml:9:15: the key 'Name' is given twice")
+
+
+def test_whatever_keeps_a_document_from_being_completed_is_a_mistake_in_it() -> None:
+    def adopt(draft: Draft, ledger: Ledger) -> NoReturn:
+        raise UsageError("the definition is gone")
+
+    table = Table("a")
+    table.scribe.adopt = adopt  # type: ignore[method-assign]
+    assert table.problem(added(table.text, "Name: x")) == "queue.yaml:10:1: the definition is gone"
 
 
 def test_all_mistakes_are_told() -> None:
