@@ -21,7 +21,7 @@ from coolrunner.queue.ledger import Ledger
 from coolrunner.queue.merge import doubtful, read_save
 from coolrunner.queue.saves import Adopt, Save, notes
 from coolrunner.queue.steps import step
-from coolrunner.queue.text import FIRST_LINE, Sheet, compose, take_apart
+from coolrunner.queue.text import FIRST_LINE, Sheet, compose, compose_bytes, take_apart
 from coolrunner.yamlio import Source
 
 __all__ = ["Desk", "cut_off"]
@@ -185,7 +185,7 @@ class Desk:
         self._merge(save)  # if that fails, the save is looked at again
         self._is_fine(signature)
         # What it should look like now may be something else: an ID for a new one, say.
-        if save.record or self._composed(ledger.published) != source.text:
+        if save.record or compose(*self._shown_at(ledger.published)) != source.text:
             self.show(now=True, force=True)
 
     def _wait(self, signature: Signature, seconds: float, sheet: Sheet | None) -> None:
@@ -261,7 +261,7 @@ class Desk:
             return
         began = time.monotonic()
         revision = self._ledger.published + 1
-        data = self._composed(revision).encode("utf-8", "surrogatepass")
+        data = compose_bytes(*self._shown_at(revision))
         announced: list[Signature] = []
         expected = self._seen
 
@@ -300,10 +300,10 @@ class Desk:
             self._shown = (self._ledger.published, time.monotonic())
         return time.monotonic() - self._shown[1] >= max(EVERY, SHARE * self._cost)
 
-    def _composed(self, revision: int) -> str:
+    def _shown_at(self, revision: int) -> tuple[str, int, str, list[str]]:
+        """Return what a revision of the file shows now, as for `compose`."""
         ledger = self._ledger
-        name = str(ledger.study.get("name", ""))
-        return compose(name, revision, ledger.preambles[-1][1], ledger.shown())
+        return str(ledger.study.get("name", "")), revision, ledger.preambles[-1][1], ledger.shown()
 
     # --- what a publish displaced ---
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple
 
-__all__ = ["FIRST_LINE", "Piece", "Sheet", "compose", "take_apart"]
+__all__ = ["FIRST_LINE", "Piece", "Sheet", "compose", "compose_bytes", "take_apart"]
 
 FIRST_LINE = "# Coolrunner queue, version 1"
 _HELP = """\
@@ -25,6 +25,7 @@ _HELP = """\
 """
 _EMPTY = "# nothing waits\n"
 _BETWEEN = "\n---\n"
+_SLICE = 1000
 # A person who removes a line of these does not get the others twice.
 _OURS = frozenset([*_HELP.splitlines(keepends=True), _EMPTY])
 _REVISION = re.compile(r"# revision ([0-9]{1,15})[ \t]*$")
@@ -138,15 +139,25 @@ def compose(study: str, revision: int, preamble: str, texts: Iterable[str]) -> s
     texts
         The documents, and comments between them, without their last line breaks.
     """
+    return _BETWEEN.join(_parts(study, revision, preamble, texts))
+
+
+def compose_bytes(study: str, revision: int, preamble: str, texts: Iterable[str]) -> bytes:
+    """Return what `compose` does, as it is written; that all of it stands in memory once is much quicker."""
+    parts = _parts(study, revision, preamble, texts)
+    slices = (parts[first : first + _SLICE] for first in range(0, len(parts), _SLICE))
+    return _BETWEEN.encode().join(_BETWEEN.join(part).encode("utf-8", "surrogatepass") for part in slices)
+
+
+def _parts(study: str, revision: int, preamble: str, texts: Iterable[str]) -> list[str]:
     of = f" of {study}" if study else ""
     head = f"{FIRST_LINE}: the experiments{of} that wait, in order.\n{_HELP}# revision {revision}\n{preamble}"
     parts = list(texts)
     if not parts:
-        return head + _EMPTY
-    # All in one go: there may be 100,000 of them.
+        return [head + _EMPTY]
     parts[0] = f"{head}---\n{parts[0]}"
     parts[-1] += "\n...\n"
-    return _BETWEEN.join(parts)
+    return parts
 
 
 def take_apart(text: str, known: Container[str] = ()) -> Sheet:

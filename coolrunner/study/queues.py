@@ -94,10 +94,16 @@ def resume_file(read: Callable[[Draws | None], Plan], path: Path, *, code: bool 
     """Return a queue file with what is missing of a definition; what is in it stays as it is."""
     scribe = StudyScribe(code=code)
     queue = FileQueue(path, scribe, create=True)
+    # In one session, so that of two that resume at once only one puts what is missing.
+    with queue.session():
+        return _resume(read, queue, scribe)
+
+
+def _resume(read: Callable[[Draws | None], Plan], queue: FileQueue[Planned], scribe: StudyScribe) -> Opened:
     queue.refresh()  # what a person did meanwhile counts, too
     ledger = queue.ledger
     known = [
-        Known(entry.id, _values(entry.texts[0][1]))
+        Known(entry.id, _values(entry.first_text))
         for entry in ledger.entries.values()
         if entry.status is not Status.SKIPPED
     ]
@@ -121,18 +127,16 @@ def resume_file(read: Callable[[Draws | None], Plan], path: Path, *, code: bool 
             again.append(one.id)
         else:
             opened.skipped.append((planned, one.id, _how_it_stands(entry, ledger)))
-    with queue.session():
-        queue.write(study_record(found.plan))
-        _take_note_of_logs(queue)
-        again = [identity for identity in again if ledger.entries[identity].status is not Status.DONE]
-        if again:
-            queue.again(again)
-        if missing or done:
-            opened.items = _with_missing(found, queue)
+    queue.write(study_record(found.plan))
+    _take_note_of_logs(queue)
+    again = [identity for identity in again if ledger.entries[identity].status is not Status.DONE]
+    if again:
+        queue.again(again)
+    if missing or done:
+        items = _with_missing(found, queue)
         scribe.plan, scribe.to_run = found.plan, {planned.id for planned in (*missing, *done)}
+        queue.put(items)
         if done:
-            queue.put(opened.items)
-            opened.items = ()
             queue.write(*({"t": "end", "id": p.id, "status": Status.DONE.value} for p in done))
     return opened
 
@@ -333,7 +337,7 @@ def _how_it_stands(entry: Entry, ledger: Ledger) -> str:
 
 
 def _values(text: str) -> dict[str, Any]:
-    values = read_text(text)
+    values = read_text(text + "\n")
     return {key: value for key, value in values.items() if key != "ID"} if isinstance(values, dict) else {}
 
 

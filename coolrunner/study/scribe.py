@@ -98,7 +98,7 @@ class StudyScribe:
         DefinitionError
             It is no experiment; each problem names its place in the queue file.
         """
-        known = None if draft.known is None else _without_id(read_text(draft.known))
+        known = None if draft.known is None else _without_id(read_text(draft.known + "\n"))
         start = self._start_of(draft)
         document = Document(dict(draft.value), draft.line, start)
         before = ledger.entries.get(draft.identity)
@@ -214,7 +214,7 @@ def _without_id(values: Any) -> dict[str, Any]:
 
 
 def _experiment(entry: Entry) -> Experiment:
-    values = _without_id(read_text(entry.text))
+    values = _without_id(read_text(entry.text + "\n"))
     values.pop("Hold", None)
     # What stands behind REP in a log is a result; people write wherever they like.
     drawn = "RND_IDX" in values and list(values).index("RND_IDX") > list(values).index("REP")

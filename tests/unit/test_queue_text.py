@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coolrunner.queue.text import FIRST_LINE, Piece, Sheet, compose, take_apart
+from coolrunner.queue.text import FIRST_LINE, Piece, Sheet, compose, compose_bytes, take_apart
 
 THREE = ["Name: a\nID: k1", "# of digits.yaml, line 20\nName: b\nID: k2", "{Name: c, ID: k3}"]
 
@@ -86,12 +86,19 @@ def test_any_file_is_taken_apart_as_it_was_composed(chunks: list[str], comments:
     assert [piece.text for piece in sheet.pieces] == chunks
     assert (sheet.revision, sheet.preamble, sheet.whole) == (7, preamble, True)
     assert compose("x", 7, sheet.preamble, (piece.text for piece in sheet.pieces)) == text
+    assert compose_bytes("x", 7, preamble, chunks).decode() == text
     assert take_apart(text, {chunk for chunk in chunks if "a" in chunk}).pieces == [
         Piece(text, at, is_remark and "a" not in text) for text, at, is_remark in sheet.pieces
     ]
     for piece in sheet.pieces:
         line, column = sheet.place(piece)
         assert text.split("\n")[line - 1][column - 1 :] == piece.text.split("\n")[0]
+
+
+def test_a_long_file_is_written_as_it_is_composed() -> None:
+    documents = [f"Name: é{number}\nx: \udc80" for number in range(2500)]
+    text = compose("x", 1, "# ü\n", documents)
+    assert compose_bytes("x", 1, "# ü\n", documents) == text.encode("utf-8", "surrogatepass")
 
 
 # --- as people and their programs save it ------------------------------------------------------------
