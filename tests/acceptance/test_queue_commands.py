@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -563,11 +564,10 @@ def write(project: Project, name: str, text: str) -> str:
 
 def editor(project: Project, text: str, name: str = "editor") -> str:
     """Write a script that edits the file that it is given; return the command."""
-    path = project.write(name, f"#!{sys.executable}\nimport re, sys\nfrom pathlib import Path\n" + "\n")
+    path = project.write(name, "import re, sys\nfrom pathlib import Path\n\n")
     body = f"file = Path(sys.argv[-1])\ntext = file.read_text()\n{text}\nfile.write_text(text)\n"
     path.write_text(path.read_text() + body)
-    path.chmod(0o755)
-    return str(path)
+    return shlex.join([sys.executable, str(path)])
 
 
 def test_an_editor_opens_on_a_copy_and_what_it_saves_is_merged(project: Project) -> None:
