@@ -215,17 +215,16 @@ def _run(options: argparse.Namespace, opened: Opened, plan: Plan | None, directo
 
 def _run_options(options: argparse.Namespace, opened: Opened, plan: Plan | None) -> RunOptions:
     from coolrunner.cli.queues import keeper
-    from coolrunner.cli.terminal import typed
+    from coolrunner.cli.terminal import is_there, typed
     from coolrunner.runner import RunOptions
 
     settings = opened.brief.settings
     limit = 1 if options.fail_fast or settings.fail_fast else options.max_failures or settings.max_failures
-    there = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
     return RunOptions(
         options.argv,
         limit,
         options.wait,
-        typed if there else None,
+        typed if is_there() else None,
         keeper(plan, opened) if plan is not None else None,
     )
 

@@ -162,9 +162,3 @@ class Entry:
     def order_at(self, revision: int) -> float:
         """Return where it stood in a revision of the file."""
         return next((order for until, order in self._orders if revision < until), self.order)
-
-    @property
-    def texts(self) -> list[tuple[int, str]]:
-        """Its documents by the revision that shows each first, the present one last."""
-        starts = [self.born, *(until for until, _ in self._texts)]
-        return list(zip(starts, [*(text for _, text in self._texts), self.text], strict=True))

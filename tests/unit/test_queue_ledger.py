@@ -337,7 +337,8 @@ def test_a_list_that_goes_on_shares_experiments_with_the_one_before() -> None:
     assert (ledger.roster, ledger.next_index) == ({0: "a", 1: "b", 2: "b", 3: "a"}, 4)
 
 
-def test_an_entry_gives_all_its_documents() -> None:
+def test_an_entry_knows_what_each_revision_showed() -> None:
     entry = Entry("a", "one", Facts(), 1.0, 3)
     entry.retext("two", 5)
-    assert entry.texts == [(3, "one"), (5, "two")]
+    assert [entry.text_at(revision) for revision in (3, 4, 5, 9)] == ["one", "one", "two", "two"]
+    assert (entry.first_text, entry.text) == ("one", "two")
