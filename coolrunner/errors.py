@@ -9,7 +9,12 @@
     │   ├── YamlError           a text is not YAML, or not the YAML that is needed: one `Problem`
     │   ├── QueryError          a filter, sort or message expression is wrong or does not fit
     │   ├── LogError            a YamlLog cannot be written or read
-    │   └── QueueError          a queue cannot be read, written or worked on
+    │   ├── QueueError          a queue cannot be read, written or worked on
+    │   └── RunError            a run or its directory cannot be made, found, read or written
+    │       ├── BadNameError    a name, a mark or a part of a path is refused (also a ValueError)
+    │       ├── BadRootError    what was named is no root of runs (also a ValueError)
+    │       ├── UnknownMarkError    no run carries that mark (also a KeyError)
+    │       └── RunWriteError   the disk did not take what a run wrote (also an OSError)
     ├── ReadOnlyError           a Module changed one of its inputs (also an AttributeError)
     ├── SolveError              a ``solve`` value could not be resolved
     ├── NotPlainError           a value has no plain form (YAML cannot hold it)
@@ -25,6 +30,8 @@ from dataclasses import dataclass, field
 
 __all__ = [
     "BackendError",
+    "BadNameError",
+    "BadRootError",
     "CoolrunnerError",
     "DefinitionError",
     "IllegalMove",
@@ -36,7 +43,10 @@ __all__ = [
     "QueryError",
     "QueueError",
     "ReadOnlyError",
+    "RunError",
+    "RunWriteError",
     "SolveError",
+    "UnknownMarkError",
     "UsageError",
     "UserError",
     "YamlError",
@@ -146,6 +156,28 @@ class LogError(UserError):
 
 class QueueError(UserError):
     """A queue cannot be read, written or worked on."""
+
+
+class RunError(UserError):
+    """A run, or its directory, cannot be made, found, read or written."""
+
+
+class BadNameError(RunError, ValueError):
+    """A name, a mark or a part of a path cannot be one: it is empty, leads elsewhere, or is too long."""
+
+
+class BadRootError(RunError, ValueError):
+    """What was named is no root of runs, or cannot be one."""
+
+
+class UnknownMarkError(RunError, KeyError):
+    """No run carries that mark."""
+
+    __str__ = Exception.__str__  # a KeyError shows its message as code
+
+
+class RunWriteError(RunError, OSError):
+    """The disk did not take what a run wrote; what was written before stays readable."""
 
 
 class ReadOnlyError(CoolrunnerError, AttributeError, TypeError):

@@ -1,7 +1,7 @@
 """Who a process is, and the proof that it is dead.
 
-A claim in the queue is freed by itself only where its process is provably dead: silence is no proof, for
-a machine that hangs or lost its network may come back and finish.
+A claim in the queue is freed by itself, and a run is taken for lost, only where its process is provably
+dead: silence is no proof, for a machine that hangs or lost its network may come back and finish.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def life(process: Process, *, silent: float | None = None) -> Life:
 
 @functools.cache
 def _this(pid: int) -> Process:
-    machine = _first_line("/etc/machine-id")
+    machine, boot = _host()
     start = namespace = ""
     if Path(_PROC).is_dir():
         with suppress(OSError):  # by this name it is found also in the /proc of another namespace
@@ -136,12 +136,20 @@ def _this(pid: int) -> Process:
         start = _look_by_ps(pid)[1]
     return Process(
         host=os.uname().nodename,
-        machine="" if machine == "uninitialized" else machine,
-        boot=_first_line(f"{_PROC}/sys/kernel/random/boot_id") or _boot_by_sysctl(),
+        machine=machine,
+        boot=boot,
         namespace=namespace,
         pid=pid,
         start=start,
     )
+
+
+@functools.cache
+def _host() -> tuple[str, str]:
+    """Return what tells this machine apart, and this boot of it; as true in a forked process."""
+    machine = _first_line("/etc/machine-id")
+    boot = _first_line(f"{_PROC}/sys/kernel/random/boot_id") or _boot_by_sysctl()
+    return "" if machine == "uninitialized" else machine, boot
 
 
 # A number is used again in time, also by a grandchild of the process that had it.
