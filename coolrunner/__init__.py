@@ -3,8 +3,47 @@
 ``python run.py --exp study.yaml`` (or ``coolrunner run``) resolves the experiments of a definition, runs
 each safely and appends its results to a YamlLog; ``collect`` and ``filter`` sort those out. A Module needs
 nothing from here: its ``main(exp)`` is called with a `coolrunner.experiment.Experiment`.
+
+What a script, a notebook or a Module may want stands here too, and is imported when it is first asked for:
+`current_run` and `logger` in a run; `ExParser` and its companions for argparse scripts; `create_experiment`
+and its companions for the manager.
 """
 
 # Imported by whatever Python starts a script of a checkout, to say whether it is new enough: nothing
 # else may be imported here.
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Experiment": "coolrunner.experiment",
+    "current_run": "coolrunner.runs.current",
+    "logger": "coolrunner.runs.logger",
+    "logger_context": "coolrunner.frontends.context",
+    "add_saver": "coolrunner.runs.savers",
+    "ArgumentError": "coolrunner.frontends.parser",
+    "ExParser": "coolrunner.frontends.parser",
+    "optional": "coolrunner.frontends.parser",
+    "simpleroot": "coolrunner.frontends.parser",
+    "Index": "coolrunner.results.index",
+    "createExperiment": "coolrunner.frontends.manager",
+    "createManager": "coolrunner.frontends.manager",
+    "getExperiment": "coolrunner.frontends.manager",
+    "create_experiment": "coolrunner.frontends.manager",
+    "create_manager": "coolrunner.frontends.manager",
+    "get_experiment": "coolrunner.frontends.manager",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name):  # type: ignore[no-untyped-def] # an annotation would need an import on old Pythons
+    if name not in _HOMES:
+        raise AttributeError("module 'coolrunner' has no attribute {!r}".format(name))  # noqa: UP032
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():  # type: ignore[no-untyped-def]
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,1 @@
+"""The other doors: argparse scripts and the manager; what they start leaves the same kind of run."""
