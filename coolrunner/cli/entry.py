@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["COMMANDS", "main"]
 
 #: The subcommands, in the order of the help; each is a module of this package.
-COMMANDS = ("run", "queue", "collect", "filter", "init")
+COMMANDS = ("run", "queue", "collect", "filter", "runs", "mark", "unmark", "delete", "init")
 
 
 def main(argv: Sequence[str] | None = None, *, script: str | None = None) -> int:
@@ -88,8 +88,16 @@ def _show(error: Exception, verbose: bool) -> int:
 
         traceback.print_exception(error)
     mistakes = error.problems if isinstance(error, DefinitionError) else [error]
-    sys.stderr.writelines(f"error: {mistake}\n" for mistake in mistakes)
+    sys.stderr.writelines(f"error: {_harmless(str(mistake))}\n" for mistake in mistakes)
     return 2
+
+
+def _harmless(text: str) -> str:
+    """Return a message in which what files hold, or are called, does not steer the terminal."""
+    import re
+
+    steering = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+    return re.sub(steering, lambda match: ascii(match[0])[1:-1], text)
 
 
 def _command(name: str) -> Any:
