@@ -32,7 +32,13 @@ from coolrunner.queue.base import Status  # noqa: E402
 from coolrunner.study.queues import attach, open_file  # noqa: E402
 
 COOLRUNNER = [sys.executable, "-m", "coolrunner"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+# The modules are compiled once, as where Coolrunner is installed.
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": str(ROOT),
+    "PYTHONDONTWRITEBYTECODE": "",
+    "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir(), "coolrunner-bytecode")),
+}
 
 MODULE = "def main(exp):\n    pass\n"
 
@@ -174,16 +180,16 @@ def edits(counts: tuple[int, int], tries: int) -> None:
             queue = opened.queue
             found = []
             for number in range(tries):
+                queue.refresh()  # what it owes to the file
                 text = path.read_text()
                 place = text.index("x: ", len(text) // 2)
+                entry = queue.ledger.entries[re.findall(r"^ID: (.*)$", text[place:], re.MULTILINE)[0]]
                 text = f"{text[:place]}x: {1_000_000 + number}{text[text.index(chr(10), place) :]}"
                 new = work / "new.yaml"
                 new.write_text(text)
                 began = time.perf_counter()
                 new.replace(path)
-                while not any(
-                    f"x: {1_000_000 + number}\n" in entry.text for entry in queue.ledger.entries.values()
-                ):
+                while f"x: {1_000_000 + number}\n" not in entry.text:
                     queue.refresh()
                     time.sleep(queue.next_look() or 0.0)
                 found.append(time.perf_counter() - began)
@@ -217,23 +223,48 @@ def cpu_seconds(pid: int) -> float:
 
 
 def commands(counts: tuple[int, int], runs: int) -> None:
-    """Whole commands on queues of two sizes."""
+    """Whole commands on queues of two sizes, those that look and those that change; and at the end of one."""
     for count in counts:
         with project(count) as work:
             fill(work)
             identity = re.findall(r"^ID: (\w+)$", (work / "queue.yaml").read_text(), re.MULTILINE)[-1]
-            for verb, *arguments in (["ls"], ["status"], ["explain", identity]):
-                best = float("inf")
-                for _ in range(runs):
-                    began = time.perf_counter()
-                    subprocess.run(
-                        [*COOLRUNNER, "queue", verb, "queue.yaml", *arguments],
-                        env=ENVIRONMENT,
-                        check=True,
-                        stdout=subprocess.DEVNULL,
-                    )
-                    best = min(best, time.perf_counter() - began)
-                row(f"coolrunner queue {verb}, {count:,} experiments", f"{best:.3f} s")
+            for verb, arguments in {
+                "ls": [],
+                "ls --json": [],
+                "status": [],
+                "explain": [identity],
+                "hold": [identity],
+                "move": [identity],
+                "pause": [],
+                "add": ["--bottom", "x=5"],
+            }.items():
+                seconds = float("inf")
+                for number in range(runs):
+                    more = ["--top", "--bottom"][number % 2 : number % 2 + 1] if verb == "move" else []
+                    seconds = min(seconds, command(verb, [*arguments, *more]))
+                    if verb == "hold":
+                        command("release", arguments)
+                row(f"coolrunner queue {verb}, {count:,} experiments", f"{seconds:.3f} s")
+    with project(counts[1]) as work:
+        fill(work)
+        opened = attach(work / "queue.yaml")
+        for _ in range(counts[1] * 9 // 10):
+            taken = opened.queue.take()
+            assert taken is not None
+            opened.queue.began(taken.id, os.getpid())
+            opened.queue.finish(taken.id, Status.DONE)
+        opened.queue.close()
+        for verb in ("ls", "status"):
+            seconds = min(command(verb, []) for _ in range(runs))
+            row(f"coolrunner queue {verb}, nine in ten of {counts[1]:,} done", f"{seconds:.3f} s")
+
+
+def command(verb: str, arguments: list[str]) -> float:
+    """Return the seconds that a command takes, from its start to its end."""
+    call = [*COOLRUNNER, "queue", *verb.split(), "queue.yaml", *arguments]
+    began = time.perf_counter()
+    subprocess.run(call, env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
 
 
 def main() -> None:

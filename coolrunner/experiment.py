@@ -148,6 +148,8 @@ class Experiment:
         What was added to it already.
     slot
         Gives what it may use of the machine, when asked for; by default that is the whole process.
+    run
+        Gives the run that it is part of, when asked for.
 
     Notes
     -----
@@ -155,10 +157,11 @@ class Experiment:
     method of this class wins over a key of its name by attribute; such a key is reached by index.
     """
 
-    __slots__ = ("_inputs", "_read", "_results", "_slot")
+    __slots__ = ("_inputs", "_read", "_results", "_run", "_slot")
     _inputs: dict[str, Any]
     _read: set[Any]
     _results: dict[str, Any]
+    _run: Callable[[], Any]
     _slot: Callable[[], Slot]
 
     def __init__(
@@ -166,12 +169,14 @@ class Experiment:
         inputs: dict[str, Any],
         results: dict[str, Any] | None = None,
         slot: Callable[[], Slot] = _whole_process,
+        run: Callable[[], Any] | None = None,
     ) -> None:
-        set_slot = object.__setattr__
-        set_slot(self, "_inputs", inputs)
-        set_slot(self, "_results", {} if results is None else results)
-        set_slot(self, "_read", set())
-        set_slot(self, "_slot", slot)
+        set_own = object.__setattr__
+        set_own(self, "_inputs", inputs)
+        set_own(self, "_results", {} if results is None else results)
+        set_own(self, "_read", set())
+        set_own(self, "_slot", slot)
+        set_own(self, "_run", run or _find_run)
 
     @property
     def inputs(self) -> Mapping[str, Any]:
@@ -187,6 +192,14 @@ class Experiment:
     def slot(self) -> Slot:
         """What this experiment may use of the machine that it runs on."""
         return self._slot()
+
+    @property
+    def run(self) -> Any:
+        """The run that this experiment is part of: a `coolrunner.runs.session.Run`.
+
+        Where there is none, in a Module that is called by hand, it is one that keeps nothing.
+        """
+        return self._run()
 
     def unread(self) -> list[str]:
         """Return the input keys that nobody has read yet."""
@@ -297,16 +310,18 @@ class Experiment:
         return (Experiment, (self._inputs, dict(self._results)))
 
 
+def _find_run() -> Any:
+    import coolrunner
+
+    return coolrunner.current_run()
+
+
 _OWN_NAMES: frozenset[str] = frozenset()
 
 
 def own_names() -> frozenset[str]:
-    """Return the names that win over keys of the same name by attribute.
-
-    ``run`` is among them: what an experiment is given by its runner.
-    """
+    """Return the names that win over keys of the same name by attribute."""
     global _OWN_NAMES
     if not _OWN_NAMES:
-        public = {name for name in vars(Experiment) if not name.startswith("_")}
-        _OWN_NAMES = frozenset(public | {"run"})
+        _OWN_NAMES = frozenset(name for name in vars(Experiment) if not name.startswith("_"))
     return _OWN_NAMES

@@ -8,21 +8,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coolrunner.definition.differing import differing_keys, pick_keys
 from coolrunner.definition.durations import parse_duration
 from coolrunner.definition.plan import Planned
-from coolrunner.definition.resources import Resources
-from coolrunner.errors import QueueError, UsageError
+from coolrunner.errors import QueueError, RunError
 from coolrunner.events import (
     Announcer,
     ExperimentStarted,
     Notice,
     OutputWritten,
-    Pausing,
-    Stopping,
     StudyFinished,
     StudyStarted,
 )
@@ -32,6 +28,7 @@ from coolrunner.execution.base import (
     Ended,
     Ending,
     Job,
+    Outcome,
     Output,
     Report,
     Warned,
@@ -39,11 +36,15 @@ from coolrunner.execution.base import (
 from coolrunner.execution.stopping import Interrupts, Phase, Stop
 from coolrunner.experiment import Slot
 from coolrunner.queue.base import Status
-from coolrunner.results.yamllog import YamlLog, failed_log
 from coolrunner.study.blocked import left_behind
 from coolrunner.study.brief import Brief
+from coolrunner.study.directories import RunDirectories
+from coolrunner.study.holder import QueueHolder
+from coolrunner.study.lanes import Lanes
 from coolrunner.study.outcomes import Outcomes
 from coolrunner.study.past import PastIndex
+from coolrunner.study.records import check_logs
+from coolrunner.study.stopper import Stopper
 
 if TYPE_CHECKING:
     from coolrunner.queue.file import FileQueue
@@ -51,11 +52,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RunOptions", "Study"]
 
-#: Seconds in which a second Ctrl-C ends the study.
-PAUSE = 2.0
 # Of a queue that others have filled, so many are looked at to find what tells experiments apart.
 _LOOKED_AT = 500
-_SHOWN_BLOCKED = 5
 # Seconds between two looks at what a person types.
 _LOOK = 0.1
 
@@ -68,6 +66,8 @@ class RunOptions:
     ----------
     argv
         What Modules see as ``sys.argv``.
+    project
+        The directory of their code.
     max_failures
         How many failures end the study; None for any number.
     wait
@@ -83,6 +83,7 @@ class RunOptions:
     wait: bool = False
     ask: Callable[[], str] | None = None
     keep: Callable[[], FileQueue[Planned]] | None = None
+    project: str = ""
 
 
 class Study:
@@ -114,41 +115,49 @@ class Study:
         items: Sequence[Planned] = (),
     ) -> None:
         self._brief = brief
-        self._queue = queue
         self._backend = backend
         self._announcer = announcer
         self._options = options
         self._items = items
-        self._emit = announcer.emit
+        self._emit = emit = announcer.emit
+        self._running: dict[str, Planned] = {}
+        self._paused = ""
         self._interrupts = Interrupts()
         self._stop = Stop()
-        self._running: dict[str, Planned] = {}
-        self._cancelled: dict[str, float] = {}
-        self._past = PastIndex(queue)
+        self._holder = QueueHolder(queue, options.keep, emit)
+        self._lanes = Lanes(self._holder, backend, emit)
+        self._past = PastIndex(self._holder)
+        self._directories = RunDirectories(brief.name, brief.settings.root, options.project)
+        self._stopper = Stopper(
+            self._stop,
+            self._holder,
+            backend,
+            emit,
+            grace=brief.settings.grace,
+            waits=options.wait,
+            attended=options.ask is not None,
+        )
         self._outcomes = Outcomes(
             brief,
-            queue,
-            self._emit,
+            self._holder,
+            emit,
             self._stop,
             self._past,
             options.max_failures,
             attended=options.ask is not None,
         )
-        self._lanes: dict[str, Resources] = {"": Resources()}
-        self._impossible: dict[str, str] = {}
-        self._paused = ""
-        self._kept = ""
 
     def run(self) -> StudyFinished:
         """Run what waits and return what came of it.
 
         Raises
         ------
-        UsageError, LogError, ListenerError, QueueError
+        UsageError, LogError, RunError, ListenerError, QueueError
             The study cannot begin; nothing has run.
         """
         began = time.monotonic()
         self._check_logs()
+        self._directories.prepare()
         self._announcer.start()
         with self._interrupts:
             self._begin()
@@ -163,23 +172,19 @@ class Study:
 
     def _check_logs(self) -> None:
         """See that every log can be written before hours of work depend on it."""
-        definition = Path(self._brief.path).resolve() if self._brief.path else None
-        paths = {str(item.experiment.inputs["YamlLog"]) for item in self._items if item.runs}
-        paths |= {entry.facts.log for entry in self._queue.ledger.waiting()} - {""}
-        for path in sorted(paths):
-            if Path(path).resolve() == definition:
-                raise UsageError(f"YamlLog: {path} is the definition itself; results need their own file")
-            YamlLog.check(path)
-            YamlLog.check(failed_log(path))
+        logs = {str(item.experiment.inputs["YamlLog"]) for item in self._items if item.runs}
+        logs |= {entry.facts.log for entry in self._holder.ledger.waiting()} - {""}
+        check_logs(sorted(logs), self._brief.path)
 
     def _begin(self) -> None:
-        self._queue.put(self._items)
-        ledger = self._queue.ledger
+        queue = self._holder.queue
+        queue.put(self._items)
+        ledger = queue.ledger
         waiting = ledger.waiting()
         if self._items:
             shown = [item for item in self._items if ledger.entries[item.id].facts.runs]
         else:
-            shown = [self._queue.item(entry) for entry in waiting[:_LOOKED_AT]]
+            shown = [queue.item(entry) for entry in waiting[:_LOOKED_AT]]
         self._outcomes.differing = differing_keys([item.experiment.inputs for item in shown])
         self._emit(StudyStarted(self._brief.name, len(waiting), self._brief.skipped))
         for warning in self._brief.warnings:
@@ -192,103 +197,87 @@ class Study:
 
     def _has_work(self) -> bool:
         """Whether something may still be started here without a person's doing more."""
-        if self._queue.is_unclear() or (self._paused and len(self._queue)):
+        queue = self._holder.queue
+        if queue.is_unclear() or (self._paused and len(queue)) or self._lanes.any_possible():
             return True
-        if any(self._fits_some_day(lane) for lane in self._queue.ledger.lanes()):
-            return True
-        return self._queue.ledger.next_time() is not None or self._queue.awaits_others()
+        return queue.ledger.next_time() is not None or queue.awaits_others()
 
     def _look_around(self) -> None:
         """Take notice of what people and other runners have done meanwhile."""
         if self._stop.phase is not Phase.ENDED:
             try:
-                self._queue.refresh()
+                self._holder.queue.refresh()
             except QueueError as error:
                 self._outcomes.break_off(error)
-        for message, level in self._queue.messages():
+        for message, level in self._holder.queue.messages():
             self._emit(Notice(message, level))
-        ledger = self._queue.ledger
+        ledger = self._holder.ledger
         paused = self._outcomes.paused or ledger.paused
         if paused != self._paused:
             self._paused = paused
             state = f"the study pauses: {self._paused}" if self._paused else "the study goes on"
             self._emit(Notice(state, "warning" if self._paused else "info"))
         for identity in ledger.cancelled & self._running.keys():
-            self._cancel(identity)
-        if self._options.ask and self._listens:
-            self._hear_person(self._options.ask())
+            self._stopper.cancel(self._running[identity])
+        if self._options.ask and self._listens and (typed := self._options.ask()):
+            self._hear_person(typed)
 
     @property
     def _listens(self) -> bool:
         """Whether what a person types means something now."""
         return bool(self._outcomes.paused) or self._stop.phase is Phase.PAUSING
 
-    def _cancel(self, identity: str) -> None:
-        now = time.monotonic()
-        if identity not in self._cancelled:
-            self._cancelled[identity] = now + self._brief.settings.grace
-            self._emit(Notice(f"{self._running[identity].name} ({identity}) is cancelled", "info"))
-            self._backend.interrupt({identity})
-        elif now >= self._cancelled[identity]:
-            self._cancelled[identity] = now + 1.0
-            self._backend.kill({identity})
-
     def _hear_person(self, typed: str) -> None:
-        if not typed:
-            return
         if self._stop.phase is Phase.PAUSING:
-            if typed.strip().lower() == "w" and self._options.keep:
-                self._keep()
-                self._stop.final = True
-        elif self._outcomes.paused:
+            self._stopper.hear(typed)
+        else:
             self._outcomes.paused = ""
 
     def _start_experiments(self) -> None:
-        while self._stop.phase is Phase.NONE and len(self._running) < self._backend.slots:
-            if self._outcomes.paused:
-                return
-            self._interrupts.check(self._stop)
-            if self._stop.requested:
-                return
-            slot: Slot | None = None
-
-            def fits(lane: str) -> bool:
-                nonlocal slot
-                slot = self._backend.reserve(self._lanes[lane]) if self._fits_some_day(lane) else None
-                return slot is not None
-
+        while self._may_start():
             try:
-                planned = self._queue.take(fits)
+                taken = self._lanes.take()
             except QueueError as error:
-                planned = None
                 self._outcomes.break_off(error)
-            if planned is None or slot is None:
-                if slot is not None:
-                    self._backend.release(slot)
                 return
-            self._start(planned, slot)
+            if taken is None:
+                return
+            self._start(*taken)
 
-    def _fits_some_day(self, lane: str) -> bool:
-        """Whether this machine can ever run an experiment of a lane; said once where it cannot."""
-        if lane not in self._impossible:
-            resources = self._lanes.setdefault(lane, Resources.from_text(lane))
-            why = self._impossible[lane] = self._backend.impossible(resources)
-            if why:
-                self._emit(Notice(f"an experiment {why}; it is left for another machine"))
-        return not self._impossible[lane]
+    def _may_start(self) -> bool:
+        if self._stop.phase is not Phase.NONE or self._outcomes.paused:
+            return False
+        if len(self._running) >= self._backend.slots:
+            return False
+        self._interrupts.check(self._stop)
+        return not self._stop.requested
 
     def _start(self, planned: Planned, slot: Slot) -> None:
+        earlier = self._holder.ledger.entries[planned.id].run
+        outcome = self._directories.finished(planned, earlier) if earlier else None
+        if outcome is not None:
+            self._backend.release(slot)
+            self._outcomes.take(planned, outcome)
+            return
         self._running[planned.id] = planned
         inputs = planned.experiment.inputs
         differing = pick_keys(inputs, self._outcomes.differing)
         self._emit(ExperimentStarted(planned.index, planned.id, planned.name, differing))
         timeout = parse_duration(inputs.get("Timeout"))
         imports = self._brief.settings.imports.modules
-        job = Job(planned.id, inputs, self._options.argv, imports, timeout, slot)
+        try:
+            order = self._directories.order(planned, earlier)
+        except RunError as error:  # the disk is full, or the root has gone
+            self._backend.release(slot)
+            del self._running[planned.id]
+            failed = Outcome(Ending.FAILED, error=str(error), kind="exception", started=time.time())
+            self._outcomes.take(planned, failed)
+            return
+        job = Job(planned.id, inputs, self._options.argv, imports, timeout, slot, order)
         self._backend.start(job, self._past.of(planned))
 
     def _hear_reports(self) -> None:
-        waits = (self._stop.remaining(), self._queue.next_look(), self._backend.retry_after)
+        waits = (self._stop.remaining(), self._holder.queue.next_look(), self._backend.retry_after)
         timeout = min((wait for wait in waits if wait is not None), default=None)
         if self._options.ask and self._listens:
             timeout = _LOOK if timeout is None else min(timeout, _LOOK)
@@ -306,59 +295,30 @@ class Study:
             self._emit(Notice(report.message))
         elif isinstance(report, Begun):
             try:
-                self._queue.began(report.id, report.pid)
+                self._holder.queue.began(report.id, report.pid, self._directories.shown(report.id))
             except QueueError as error:
                 self._outcomes.break_off(error)
         elif isinstance(report, Ended):
-            self._cancelled.pop(report.id, None)
-            self._outcomes.take(self._running.pop(report.id), report.outcome)
+            self._stopper.ended(report.id)
+            planned = self._running.pop(report.id)
+            self._directories.ended(planned, report.outcome)
+            self._outcomes.take(planned, report.outcome)
 
     def _heed_interrupts(self) -> None:
-        """Move through the steps of stopping: ask, wait, kill, pause, go on or end."""
-        stop, grace = self._stop, self._brief.settings.grace
-        self._interrupts.check(stop)
-        if stop.keep:
-            stop.keep = False
-            self._keep()
-        if stop.requested:
-            stop.requested = False
-            stop.final = stop.final or bool(self._outcomes.paused)
-            if self._running:
-                self._emit(Stopping(stop.reason, grace, stop.final))
-                self._backend.interrupt()
-            stop.begin(Phase.STOPPING, grace)
-        if stop.kill_now:
-            stop.kill_now = False
-            if self._running:
-                self._emit(Stopping(stop.reason, 0.0, True))
-                self._backend.kill()
-        if stop.phase is Phase.STOPPING:
-            if self._running:
-                if stop.is_over():
-                    self._backend.kill()
-                    stop.begin(Phase.STOPPING, 1.0)
-            elif stop.final or not (len(self._queue) or self._options.wait):
-                stop.begin(Phase.ENDED)
-            else:
-                self._emit(Pausing(PAUSE, self._options.ask is not None and self._options.keep is not None))
-                stop.begin(Phase.PAUSING, PAUSE)
-        elif stop.phase is Phase.PAUSING:
-            if stop.final:
-                stop.begin(Phase.ENDED)
-            elif stop.is_over():
-                stop.begin(Phase.NONE)
+        self._interrupts.check(self._stop)
+        self._stopper.step(runs=bool(self._running), paused=bool(self._outcomes.paused))
 
     def _end(self, began: float) -> StudyFinished:
         self._outcomes.emit_unread()
         self._emit_left_behind()
         counts, records, stop = self._outcomes.counts, self._outcomes.records, self._stop
         records.close()
-        ledger = self._queue.ledger
+        ledger = self._holder.ledger
         waiting = ledger.waiting()
         unheld = any(not entry.facts.hold for entry in waiting)
         left = {entry.facts.index for entry in waiting} | self._outcomes.unfinished
-        if stop.terminated and waiting and not self._kept:
-            self._keep()
+        if stop.terminated and waiting:
+            self._holder.keep()
         broken = stop.broken or records.broken
         status = 0
         if stop.final and not stop.by_failures:
@@ -376,7 +336,7 @@ class Study:
             records.paths,
             records.failed_paths,
             sorted(left),
-            str(getattr(self._queue, "path", "")),
+            self._holder.path,
             ledger.counts[Status.FAILED] + ledger.counts[Status.INTERRUPTED],
         )
         self._emit(finished)
@@ -386,23 +346,5 @@ class Study:
         if self._stop.phase is not Phase.NONE:
             return
         here = self._outcomes.counts[Ending.FAILED] + self._outcomes.counts[Ending.INTERRUPTED]
-        lines = left_behind(self._queue.ledger, here)
-        for line in lines[:_SHOWN_BLOCKED]:
+        for line in left_behind(self._holder.ledger, here):
             self._emit(Notice(line))
-        if len(lines) > _SHOWN_BLOCKED:
-            self._emit(Notice(f"... and {len(lines) - _SHOWN_BLOCKED} more are held or blocked"))
-
-    def _keep(self) -> None:
-        """Go on with a queue in a file, so that what is left is not lost with this process."""
-        if self._options.keep is None or self._kept:
-            return
-        try:
-            queue = self._options.keep()
-        except (QueueError, OSError) as error:
-            self._emit(Notice(f"what is left cannot be kept: {error}", "error"))
-            return
-        self._queue = queue
-        self._outcomes.go_on_with(queue)
-        self._past.go_on_with(queue)
-        self._kept = str(queue.path)
-        self._emit(Notice(f"what is left is kept in {self._kept}", "info"))

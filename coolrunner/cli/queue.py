@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import sys
 from collections.abc import Sequence
+
+from coolrunner.cli.verbs import add_json, described, parse_verb
 
 __all__ = ["DESCRIPTION", "EPILOG", "HELP", "VERBS", "configure", "execute", "parse"]
 
@@ -15,7 +15,7 @@ HELP = "look at a queue and change it, also while runners work on it"
 VERBS = {
     "ls": ("queue_look", "list the experiments, those that wait in order"),
     "show": ("queue_look", "show documents as they stand in the queue, and what became of them"),
-    "status": ("queue_status", "show runners, what runs, how long the rest may take, what is wrong"),
+    "status": ("queue_status", "show runners, their slots, what runs, what is left, what is wrong"),
     "explain": ("queue_status", "say why experiments are not running"),
     "add": ("queue_add", "add experiments: documents from files, or Key=value"),
     "edit": ("queue_edit", "edit the queue, or one experiment, in your editor"),
@@ -31,9 +31,21 @@ VERBS = {
     "resume": ("queue_change", "go on after a pause"),
 }
 
-DESCRIPTION = "Look at a queue and change it, also while runners work on it.\n\n" + "\n".join(
-    f"  {verb:<8} {what}" for verb, (_, what) in VERBS.items()
-)
+#: What the verbs are called elsewhere.
+_ELSEWHERE = {
+    **dict.fromkeys(("list", "l"), "ls"),
+    **dict.fromkeys(("remove", "delete", "del"), "rm"),
+    **dict.fromkeys(("stop", "kill", "abort"), "cancel"),
+    **dict.fromkeys(("mv", "top"), "move"),
+    **dict.fromkeys(("priority", "nice"), "prio"),
+    **dict.fromkeys(("put", "append", "submit"), "add"),
+    **dict.fromkeys(("cat", "info"), "show"),
+    "why": "explain",
+    "unhold": "release",
+    "rerun": "retry",
+}
+
+DESCRIPTION = described("Look at a queue and change it, also while runners work on it.", VERBS)
 
 EPILOG = """\
 'coolrunner queue VERB --help' says more. The queue file is the first argument behind the verb;
@@ -56,44 +68,14 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse
     UsageError
         There is no such verb.
     """
-    if not arguments or arguments[0] in ("-h", "--help"):
-        parser.print_help()
-        raise SystemExit(0)
-    verb = arguments[0]
-    if verb not in VERBS:
-        raise _unknown(verb, arguments[1:])
-    module_name, what = VERBS[verb]
-    module = importlib.import_module(f"coolrunner.cli.{module_name}")
-    verb_parser = argparse.ArgumentParser(
-        prog=f"{parser.prog} {verb}",
-        description=f"{what[0].upper()}{what[1:]}.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = verb_parser.add_argument
-    add("--queue", metavar="FILE", help="the queue file, where it is not the first argument")
-    add("--json", action="store_true", help="print one JSON document")
-    module.configure(verb_parser, verb)
-    add("-v", "--verbose", action="store_true", help="errors with their traceback")
-    options = verb_parser.parse_intermixed_args(list(arguments[1:]))
-    options.verb, options.execute = verb, module.execute
-    return options
+    return parse_verb(parser, arguments, VERBS, _ELSEWHERE, _add_common)
 
 
-def _unknown(verb: str, others: Sequence[str]) -> Exception:
-    from coolrunner.errors import UsageError, nearest
-
-    if others and others[0] in VERBS:
-        return UsageError(f"the verb comes first: coolrunner queue {others[0]} {verb}")
-    close = nearest(verb, VERBS)
-    hint = f"did you mean {close}?" if close else f"there are {', '.join(VERBS)}"
-    return UsageError(f"coolrunner queue has no verb {verb!r}; {hint}")
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--queue", metavar="FILE", help="the queue file, where it is not the first argument")
+    add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
     """Do what the verb says; return the exit status."""
-    if sys.stdout.isatty() and options.json:
-        options.indent = 2
-    else:
-        options.indent = None
     return int(options.execute(options))

@@ -59,11 +59,12 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _tell(options: argparse.Namespace, path: Path, entries: Sequence[Entry]) -> None:
-    from coolrunner.cli.queue_words import print_changed, print_json
+    from coolrunner.cli.queue_words import print_changed
+    from coolrunner.cli.verbs import print_json
 
     if options.json:
         rows = [{"id": entry.id, "name": entry.facts.name, "text": entry.text} for entry in entries]
-        print_json(options, {"queue": str(path), "added": rows})
+        print_json({"queue": str(path), "added": rows})
     else:
         print_changed([f"{called(entry)}: added" for entry in entries], "added")
 
@@ -136,12 +137,12 @@ def _add(
 
 def _drafts(
     sources: Sequence[Source], scribe: LazyScribe, ledger: Ledger, problems: list[Problem]
-) -> Iterator[Draft]:
-    """Yield the documents; what is no document is noted in `problems`."""
+) -> list[Draft]:
+    """Return the documents; what is no document is noted in `problems`."""
     from coolrunner.queue.saves import Draft
     from coolrunner.yamlio import read_text, split_documents
 
-    index = ledger.next_index
+    drafts: list[Draft] = []
     for source in sources:
         for raw in split_documents(source.text):
             if raw.empty:
@@ -157,8 +158,9 @@ def _drafts(
                 continue
             text = raw.text.strip("\n")
             line = raw.line + len(raw.text) - len(raw.text.lstrip("\n"))
-            yield Draft(source, text, line, value, scribe.new_id(), index)
-            index += 1
+            index = ledger.next_index + len(drafts)
+            drafts.append(Draft(source, text, line, value, scribe.new_id(), index, None, drafts))
+    return drafts
 
 
 def _write(

@@ -113,14 +113,16 @@ def _example(verb: str, path: Path) -> str:
 
 
 def _priority(path: Path, words: Sequence[str]) -> tuple[float, list[str]]:
-    """Return the priority, which is the first word, and the other words."""
-    try:
-        number = float(words[0])
-    except (IndexError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise UsageError(f"which priority? {_example('prio', path)}: the highest is taken first, 0 is usual")
-    return int(number) if number == int(number) else number, [*words[1:]]
+    """Return the priority, which is the first word or the last one, and the other words."""
+    for place in (0, len(words) - 1):
+        try:
+            number = float(words[place])
+        except (IndexError, ValueError):
+            continue
+        if math.isfinite(number):
+            others = [*words[:place], *words[place + 1 :]]
+            return int(number) if number == int(number) else number, others
+    raise UsageError(f"which priority? {_example('prio', path)}: the highest is taken first, 0 is usual")
 
 
 def _ended(options: argparse.Namespace, queue: FileQueue[Any]) -> Iterator[str]:
@@ -133,7 +135,8 @@ def _ended(options: argparse.Namespace, queue: FileQueue[Any]) -> Iterator[str]:
 
 
 def _tell(options: argparse.Namespace, queue: FileQueue[Any], changed: Changed) -> None:
-    from coolrunner.cli.queue_words import print_changed, print_json
+    from coolrunner.cli.queue_words import print_changed
+    from coolrunner.cli.verbs import print_json
 
     entries = queue.ledger.entries
     if options.json:
@@ -145,7 +148,7 @@ def _tell(options: argparse.Namespace, queue: FileQueue[Any], changed: Changed) 
             }
             for identity in changed.ids
         ]
-        print_json(options, {"queue": str(queue.path), "changed": rows, "unchanged": list(changed.before)})
+        print_json({"queue": str(queue.path), "changed": rows, "unchanged": list(changed.before)})
         return
     done, before = _DONE[options.verb], _BEFORE.get(options.verb, "")
     print_changed([f"{called(entries[identity])}: {done}" for identity in changed.ids], done)
@@ -157,7 +160,8 @@ def _tell(options: argparse.Namespace, queue: FileQueue[Any], changed: Changed) 
 def _pause(options: argparse.Namespace, path: Path, words: Sequence[str]) -> int:
     """Pause the whole study, or let it go on."""
     from coolrunner.cli.queue_open import opened
-    from coolrunner.cli.queue_words import print_changed, print_json
+    from coolrunner.cli.queue_words import print_changed
+    from coolrunner.cli.verbs import print_json
     from coolrunner.queue import changes
 
     if options.verb == "resume" and words:
@@ -171,7 +175,7 @@ def _pause(options: argparse.Namespace, path: Path, words: Sequence[str]) -> int
         changes.pause(queue, why)
         running = len(queue.ledger.running())
     if options.json:
-        print_json(options, {"queue": str(path), "paused": why, "was_paused": before})
+        print_json({"queue": str(path), "paused": why, "was_paused": before})
     elif why:
         goes_on = f"; what runs ({running}) goes on to its end" if running else ""
         print_changed([f"{path} is paused: nothing more is started{goes_on}"], "")

@@ -84,9 +84,8 @@ def execute(options: argparse.Namespace) -> int:
     editor = _editor()
     with opened(path, scribe) as queue:
         if queue.problem():
-            raise UsageError(
-                f"{queue.problem()}\nmend this in the file itself first: {shlex.join([*editor, str(path)])}"
-            )
+            # What is wrong is told as the queue is left.
+            raise UsageError(f"mend this in the file itself first: {shlex.join([*editor, str(path)])}")
         sheet = _sheet(queue, words)
     copy = _write_copy(path, sheet.head + sheet.text)
     while True:
@@ -243,12 +242,13 @@ def _show_problems(problems: Sequence[Problem], copy: Path) -> None:
 
 
 def _tell(options: argparse.Namespace, path: Path, save: Save, refused: Sequence[str]) -> None:
-    from coolrunner.cli.queue_words import print_changed, print_json
+    from coolrunner.cli.queue_words import print_changed
+    from coolrunner.cli.verbs import print_json
 
     words = {"edit": "changed", "new": "added", "remove": "removed", "restore": "put_back", "place": "moved"}
     counts = {word: len(save.record.get(key, ())) for key, word in words.items()}
     if options.json:
-        print_json(options, {"queue": str(path), **counts, "refused": len(refused)})
+        print_json({"queue": str(path), **counts, "refused": len(refused)})
     else:
         moved = f"{counts['moved']} moved" if counts["moved"] else ""
         parts = [part for part in (save.summary, moved) if part]

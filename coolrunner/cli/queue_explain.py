@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from coolrunner.cli.queue_find import called, command
 from coolrunner.cli.queue_pending import Pending
-from coolrunner.cli.queue_view import View, history
+from coolrunner.cli.queue_view import View, asked_for, history
 from coolrunner.queue.base import Status
 from coolrunner.queue.claims import stale_for
 from coolrunner.queue.entries import Entry
-from coolrunner.reporting.text import brief, duration, one_line
+from coolrunner.reporting.text import brief, duration, one_line, size
 
 __all__ = ["Reason", "before", "reasons"]
 
 _NEEDS_NAMED = 5
+_RUNNERS_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,8 @@ def _file(view: View, pending: Pending | None, entry: Entry) -> Iterator[Reason]
     if pending is None:
         return
     if entry.id in pending.doubted:
-        problems = "\n".join(pending.problems)
-        text = f"the file has a mistake, and it is not clear what is meant with this experiment:\n{problems}"
-        yield Reason("mistake", text)
+        text = "the file has a mistake, and it is not clear what is meant with this experiment"
+        yield Reason("mistake", "\n".join([f"{text}:", *pending.problems]))
     elif entry.id in pending.new:
         yield Reason("new", f"it was saved in {view.path.name}, and no runner has taken that up yet")
 
@@ -140,6 +141,10 @@ def _ahead(count: int) -> str:
 
 
 def _place(view: View, entry: Entry) -> Iterator[Reason]:
+    room = _room(view, asked_for(entry.facts.lane)) if entry.facts.lane and view.has_runner() else None
+    if room is not None and room.kind == "too_large":
+        yield room
+        return
     ahead = before(view, entry)
     if ahead:
         first = ahead[0]
@@ -154,36 +159,49 @@ def _place(view: View, entry: Entry) -> Iterator[Reason]:
         yield Reason("before", text, command("move", view.path, entry.id, "--top"))
     else:
         running = len(view.ledger.running())
-        room = f": it starts when there is room ({_are(running)} running)" if running else ""
-        yield Reason("next", f"it is the next{room}")
-    if entry.facts.lane:
-        asked = _asked(entry.facts.lane)
-        text = f"it asks for {asked}: it starts on a runner that has this free, and others may overtake it"
-        yield Reason("resources", text)
+        soon = f": it starts when there is room ({_are(running)} running)" if running else ""
+        yield Reason("next", f"it is the next{soon}")
+    if room is not None:
+        yield room
+
+
+def _room(view: View, asked: Mapping[str, float]) -> Reason:
+    """Say on what kind of runner an experiment can be started, and that none is, where that is known."""
+    runners = [runner for runner in view.runners() if runner.works]
+    wanted = f"it asks for {_amounts(asked)}"
+    if any(_may_have(runner.lends, asked) for runner in runners):
+        text = f"{wanted}: it starts on a runner that has this free, and others may overtake it"
+        return Reason("resources", text)
+    some = []
+    for runner in runners[:_RUNNERS_NAMED]:
+        there = {key: runner.lends[key] for key in asked if key in runner.lends}
+        some.append(f"{runner.where} has {_amounts(there)}")
+    more = ", ..." if len(runners) > _RUNNERS_NAMED else ""
+    text = (
+        f"{wanted}, and no runner at work has that ({'; '.join(some)}{more}): start one where there is more"
+    )
+    return Reason("too_large", text, shlex.join(["coolrunner", "run", "--queue", str(view.path)]))
+
+
+def _may_have(lends: Mapping[str, float], asked: Mapping[str, float]) -> bool:
+    """Whether all that is asked for is there, in use or not; true where that is not known."""
+    least = {**asked, "gpus": max(asked.get("gpus", 0), 1)} if asked.get("gpus") else asked
+    return all(lends.get(key, math.inf) >= count for key, count in least.items())
 
 
 def _are(count: int) -> str:
     return f"{count} {'is' if count == 1 else 'are'}"
 
 
-def _asked(lane: str) -> str:
-    """Return what a lane asks for: ``cpus=2 memory=8589934592`` is ``2 CPUs and 8G of memory``."""
+def _amounts(asked: Mapping[str, float]) -> str:
+    """Return what is asked for, or there: ``2 CPUs, no GPU and 8G of memory``."""
     words = []
-    for part in lane.split():
-        name, _, value = part.partition("=")
-        if name == "memory":
-            words.append(f"{_size(int(value))} of memory")
+    for key, count in asked.items():
+        if key == "memory":
+            words.append(f"{size(count)} of memory")
         else:
-            words.append(f"{value} {name[:-1].upper()}{'' if float(value) <= 1 else 's'}")
+            words.append(f"{brief(count) if count else 'no'} {key[:-1].upper()}{'' if count <= 1 else 's'}")
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _size(count: int) -> str:
-    for unit in ("T", "G", "M"):
-        whole = count / 1024 ** ("MGT".index(unit) + 2)
-        if whole >= 1:
-            return f"{whole:.4g}{unit}"
-    return f"{count} bytes"
 
 
 # --- one that runs, or ran ---

@@ -67,6 +67,12 @@ def _checked(path: Path) -> Path:
     if path.is_file() and _begins_like_queue(path):
         begin = shlex.join(["coolrunner", "run", "--queue", str(path)])
         raise UsageError(f"the queue {path} has no journal yet; the first runner makes one: {begin}")
+    if path.is_file():
+        from coolrunner.cli.kinds import instead_of_queue
+
+        told = instead_of_queue(path)
+        if told:
+            raise UsageError(f"no queue: {told}")
     there = [str(queue) for queue in _queues(path.parent)]
     close = nearest(path.name, [Path(queue).name for queue in there])
     what = f"{path} is no queue" if path.exists() else f"there is no queue {path}"

@@ -11,7 +11,8 @@ from typing import Any
 from coolrunner.cli.queue_find import called, command, find, queue_of
 from coolrunner.cli.queue_pending import Pending, look_at_file
 from coolrunner.cli.queue_view import View, history, where
-from coolrunner.cli.queue_words import data_of, print_json, remarks
+from coolrunner.cli.queue_words import data_of, remarks
+from coolrunner.cli.verbs import print_json
 from coolrunner.errors import UsageError, nearest
 from coolrunner.queue.base import Status
 from coolrunner.queue.entries import Entry
@@ -65,9 +66,7 @@ def _ls(options: argparse.Namespace, view: View, pending: Pending | None) -> Non
         data = [data_of(view, pending, entry) for entry in shown]
         left_out = len(entries) - len(shown)
         counts = view.counts()
-        print_json(
-            options, {"queue": str(view.path), "counts": counts, "left_out": left_out} | {"experiments": data}
-        )
+        print_json({"queue": str(view.path), "counts": counts, "left_out": left_out} | {"experiments": data})
         return
     from coolrunner.reporting.queue import counted, print_queue
 
@@ -128,10 +127,6 @@ def _rows(view: View, pending: Pending | None, entries: Sequence[Entry]) -> list
     ]
 
 
-# They say how an experiment is run, and stand in columns of their own.
-_HOW = ("After", "Hold", "ID", "Priority", "Resources", "Retries", "Timeout")
-
-
 def _values(entry: Entry) -> dict[str, Any]:
     from coolrunner.errors import YamlError
     from coolrunner.yamlio import read_text
@@ -140,9 +135,7 @@ def _values(entry: Entry) -> dict[str, Any]:
         values = read_text(f"{entry.text}\n")
     except YamlError:
         return {}
-    return (
-        {key: value for key, value in values.items() if key not in _HOW} if isinstance(values, dict) else {}
-    )
+    return {key: value for key, value in values.items() if key != "ID"} if isinstance(values, dict) else {}
 
 
 def _note(view: View, entry: Entry) -> str:
@@ -190,7 +183,7 @@ def _show(options: argparse.Namespace, view: View, pending: Pending | None, word
             }
             for entry in entries
         ]
-        print_json(options, {"queue": str(view.path), "experiments": rows})
+        print_json({"queue": str(view.path), "experiments": rows})
         return
     for number, entry in enumerate(entries):
         head = "---\n" if number else ""

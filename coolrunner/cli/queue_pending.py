@@ -101,7 +101,7 @@ def _read(path: Path, data: bytes | None, age: float, ledger: Ledger) -> Pending
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         return Pending(problems=(f"{path}:{line}: not UTF-8",), doubted=_doubted(ledger))
-    sheet = take_apart(source.text, ledger.by_text)
+    sheet = take_apart(source.text, ledger.by_text, ledger.documents())
     if not sheet.whole and age < _SETTLED:
         return None
     cut = cut_off(ledger, sheet, source)

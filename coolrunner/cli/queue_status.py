@@ -11,7 +11,8 @@ from coolrunner.cli.queue_explain import before, reasons
 from coolrunner.cli.queue_find import called, command, find, queue_of
 from coolrunner.cli.queue_pending import Pending, look_at_file
 from coolrunner.cli.queue_view import View
-from coolrunner.cli.queue_words import data_of, print_json, remarks
+from coolrunner.cli.queue_words import data_of, remarks
+from coolrunner.cli.verbs import print_json
 from coolrunner.errors import UsageError
 from coolrunner.queue.base import Status
 from coolrunner.queue.entries import Entry
@@ -56,14 +57,18 @@ def _status(options: argparse.Namespace, view: View, pending: Pending | None) ->
     mean = _mean(view)
     left = _seconds_left(view, counts, mean)
     if options.json:
-        print_json(options, _status_data(view, pending, mean, left))
+        print_json(_status_data(view, pending, mean, left))
         return
     study = str(view.ledger.study.get("name", ""))
-    running = view.ledger.running()
+    running, of = view.ledger.running(), _by_runner(view)
     status = QueueStatus(
         f"{view.path}{f', of {study}' if study and study != view.path.name else ''}",
         counts,
-        [RunnerRow(row.where, row.state, _runs(view, row.runner.id), row.age) for row in view.runners()],
+        [
+            RunnerRow(row.where, row.state, len(own), row.age, row.lends, row.used(own))
+            for row in view.runners()
+            for own in [of.get(row.runner.id, [])]
+        ],
         [
             RunningRow(
                 view.standing(entry),
@@ -84,6 +89,7 @@ def _status(options: argparse.Namespace, view: View, pending: Pending | None) ->
 def _status_data(
     view: View, pending: Pending | None, mean: float | None, left: float | None
 ) -> dict[str, Any]:
+    of = _by_runner(view)
     return {
         "queue": str(view.path),
         "study": view.ledger.study.get("name"),
@@ -95,10 +101,13 @@ def _status_data(
                 "pid": row.runner.process.get("pid"),
                 "state": row.state,
                 "silent_for": row.silent,
-                "running": _runs(view, row.runner.id),
+                "running": len(own),
                 "age": round(row.age, 3),
+                "lends": row.lends,
+                "used": row.used(own),
             }
             for row in view.runners()
+            for own in [of.get(row.runner.id, [])]
         ],
         "running": [data_of(view, pending, entry) for entry in view.ledger.running()],
         "mean_seconds": mean,
@@ -108,8 +117,12 @@ def _status_data(
     }
 
 
-def _runs(view: View, runner: str) -> int:
-    return sum(entry.claim is not None and entry.claim.runner == runner for entry in view.ledger.running())
+def _by_runner(view: View) -> dict[str, list[Entry]]:
+    found: dict[str, list[Entry]] = {}
+    for entry in view.ledger.running():
+        if entry.claim is not None:
+            found.setdefault(entry.claim.runner, []).append(entry)
+    return found
 
 
 def _mean(view: View) -> float | None:
@@ -187,8 +200,15 @@ def _explain(options: argparse.Namespace, view: View, pending: Pending | None, w
             }
             for entry in entries
         ]
-        print_json(options, {"queue": str(view.path), "experiments": rows})
+        print_json({"queue": str(view.path), "experiments": rows})
         return
+    told: set[str] = set()
     for entry in entries:
-        lines = [(reason.text, reason.command) for reason in reasons(view, pending, entry)]
+        lines = []
+        for reason in reasons(view, pending, entry):
+            text = reason.text
+            if reason.kind == "mistake" and text in told:
+                text = f"{text.splitlines()[0].removesuffix(':')}, see above"
+            told.add(reason.text)
+            lines.append((text, reason.command))
         print_reasons(f"{called(entry)}: {view.standing(entry)}", lines, file=sys.stdout)

@@ -6,23 +6,24 @@ import contextlib
 import gc
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from coolrunner.cli.queue_find import journal_in
 from coolrunner.errors import IllegalMove
+from coolrunner.proof import Life, Process, life, silence
 from coolrunner.queue.base import Status
 from coolrunner.queue.claims import STALE, claim_life, stale_for
 from coolrunner.queue.entries import Entry, Runner
 from coolrunner.queue.journal import Journal
 from coolrunner.queue.ledger import Ledger
-from coolrunner.queue.proof import Life, Process, life, silence
 
-__all__ = ["RunnerView", "View", "history", "uncollected", "where"]
+__all__ = ["RunnerView", "View", "asked_for", "history", "uncollected", "where"]
 
 _SIGNATURES = 100
+_LENT = ("jobs", "cpus", "gpus", "memory")
 
 
 @contextlib.contextmanager
@@ -82,6 +83,30 @@ class RunnerView:
     def where(self) -> str:
         """Its host and process."""
         return where(self.runner)
+
+    @property
+    def lends(self) -> dict[str, float]:
+        """What it has for experiments: ``jobs``, ``cpus``, ``gpus``, ``memory``, as far as it says so."""
+        said = self.runner.lends
+        return {key: said[key] for key in _LENT if isinstance(said.get(key), (int, float))}
+
+    def used(self, entries: Sequence[Entry]) -> dict[str, float]:
+        """Return what these experiments, which it runs, have of that.
+
+        One that asks for no CPUs has its part of them, as many as the number of jobs leaves.
+        """
+        lends, asked = self.lends, [asked_for(entry.facts.lane) for entry in entries]
+        part = max(lends.get("cpus", 0) // max(lends.get("jobs", 1), 1), 1)
+        used = {key: sum(one.get(key, 0) for one in asked) for key in ("gpus", "memory")}
+        cpus = sum(one.get("cpus", part) for one in asked)
+        used.update(jobs=len(asked), cpus=min(cpus, lends.get("cpus", cpus)))
+        return {key: used[key] for key in lends}
+
+
+def asked_for(lane: str) -> dict[str, float]:
+    """Return what a lane asks for, by ``cpus``, ``gpus`` and ``memory`` (bytes)."""
+    parts = (part.partition("=") for part in lane.split())
+    return {key: int(value) if value.isdecimal() else float(value) for key, _, value in parts}
 
 
 def where(runner: Runner) -> str:

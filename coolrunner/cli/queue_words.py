@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from coolrunner.cli.queue_find import command
@@ -15,15 +13,9 @@ from coolrunner.queue.base import Status
 from coolrunner.queue.entries import Entry
 from coolrunner.reporting.streams import write_text
 
-__all__ = ["data_of", "print_changed", "print_json", "remarks"]
+__all__ = ["data_of", "print_changed", "remarks"]
 
 _SHOWN = 10
-
-
-def print_json(options: argparse.Namespace, data: Mapping[str, Any]) -> None:
-    """Write one JSON document; on a terminal with indentation."""
-    text = json.dumps(data, allow_nan=False, indent=options.indent)
-    sys.stdout.write(text + "\n")
 
 
 def print_changed(lines: Sequence[str], what: str) -> None:

@@ -128,7 +128,7 @@ def open_attached(options: argparse.Namespace) -> Opened:
         It is neither.
     """
     from coolrunner.results.failures import is_failed_log
-    from coolrunner.study.queues import attach, open_failures
+    from coolrunner.study.queues import attach, is_queue, open_failures
 
     if options.exp != DEFAULT_DEFINITION:
         raise UsageError("--exp names a definition and --queue a queue: one of them is enough")
@@ -145,6 +145,10 @@ def open_attached(options: argparse.Namespace) -> Opened:
             f"{len(opened.queue)} failed experiments of {path} are tried again; the log is {moved} now\n"
         )
         return opened
+    if path.is_file() and not is_queue(path):
+        from coolrunner.cli.kinds import instead_of_queue
+
+        raise UsageError(f"--queue: {instead_of_queue(path, options.program) or f'{path} is no queue'}")
     return attach(path, again=options.resume, code=code)
 
 
@@ -159,8 +163,16 @@ def _say_skipped(opened: Opened, options: argparse.Namespace) -> None:
         sys.stderr.write(f"{len(skipped)} experiments are not run again (--why says what each equals)\n")
 
 
-def keeper(plan: Plan, opened: Opened) -> Callable[[], FileQueue[Planned]] | None:
-    """Return what makes a queue file of a queue in memory; None for one that is a file already."""
+def keeper(plan: Plan, opened: Opened, tell: Callable[[], None]) -> Callable[[], FileQueue[Planned]] | None:
+    """Return what makes a queue file of a queue in memory; None for one that is a file already.
+
+    Parameters
+    ----------
+    plan, opened
+        The study and its queue.
+    tell
+        Is called when the queue is a file.
+    """
     from coolrunner.queue.memory import MemoryQueue
 
     queue = opened.queue
@@ -172,6 +184,7 @@ def keeper(plan: Plan, opened: Opened) -> Callable[[], FileQueue[Planned]] | Non
         from coolrunner.study.queues import keep_rest
 
         opened.queue = kept = keep_rest(plan, queue, Path(f"{stem}.rest.yaml"))
+        tell()
         return kept
 
     return keep

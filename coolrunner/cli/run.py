@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -15,10 +14,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from coolrunner.cli.queues import DEFAULT_DEFINITION
 
 if TYPE_CHECKING:
+    from coolrunner.cli.backends import Lending
     from coolrunner.definition.plan import Plan
     from coolrunner.events import Announcer, Listener
-    from coolrunner.execution.base import Backend
-    from coolrunner.execution.machine import Machine
     from coolrunner.runner import RunOptions
     from coolrunner.study.brief import Brief
     from coolrunner.study.opening import Opened
@@ -86,14 +84,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("-v", "--verbose", action="store_true", help="say more; errors with their traceback")
 
 
-def _count(text: str) -> int:
+def _count(text: str, otherwise: str = "") -> int:
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 was expected, not {text!r}")
+        raise argparse.ArgumentTypeError(f"a whole number from 1{otherwise} was expected, not {text!r}")
     return int(text)
 
 
 def _jobs(text: str) -> int | str:
-    return text if text == "auto" else _count(text)
+    return text if text == "auto" else _count(text, ", or auto,")
 
 
 def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
@@ -161,6 +159,9 @@ def _is_stray(text: str, others: Sequence[str], known: Sequence[str]) -> bool:
 
 def execute(options: argparse.Namespace) -> int:
     """Run the study and return the exit status."""
+    # Here, as a project may have a json.py of its own, which is not meant for this process.
+    import json  # noqa: F401
+
     directory = os.getcwd()  # noqa: PTH109 - as a string, for sys.path
     sys.path[:] = [directory, *(entry for entry in sys.path if entry not in (directory, ""))]
     if options.queue:
@@ -172,20 +173,33 @@ def execute(options: argparse.Namespace) -> int:
     if options.dry:
         _show_plan(plan, options.verbose)
         return 0
+    from coolrunner.cli.backends import check_fit
     from coolrunner.cli.queues import open_for
 
-    _check_fit(plan, options)
+    check_fit(plan, options)
     return _run(options, open_for(options, plan, _read), plan, directory)
 
 
 def _read(options: argparse.Namespace, draws: Mapping[tuple[int, int], int] | None = None) -> Plan:
     from coolrunner.definition.plan import read_plan
+    from coolrunner.errors import DefinitionError, UsageError
 
     _check_definition(options.exp)
-    return read_plan(options.exp, options.overrides, pick=options.pick, code=not options.no_code, draws=draws)
+    try:
+        return read_plan(
+            options.exp, options.overrides, pick=options.pick, code=not options.no_code, draws=draws
+        )
+    except DefinitionError:
+        from coolrunner.cli.kinds import instead_of_definition
+
+        told = instead_of_definition(Path(options.exp), options.program)
+        if told:
+            raise UsageError(f"--exp: {told}") from None
+        raise
 
 
 def _run(options: argparse.Namespace, opened: Opened, plan: Plan | None, directory: str) -> int:
+    from coolrunner.cli.backends import Lending
     from coolrunner.errors import BackendError
     from coolrunner.events import Announcer
     from coolrunner.runner import Study
@@ -197,11 +211,14 @@ def _run(options: argparse.Namespace, opened: Opened, plan: Plan | None, directo
     try:
         for listener in _listeners(opened, options, mode, stream, announcer):
             announcer.add(listener)
-        backend = _backend(options, opened, directory, inline=inline, capture=mode in ("live", "json"))
+        lending = Lending(options, opened, inline=inline)
+        lending.tell()
+        backend = lending.backend(directory, capture=mode in ("live", "json"))
     except BaseException:
         opened.queue.close()
         raise
-    study = Study(brief, opened.queue, backend, announcer, _run_options(options, opened, plan), opened.items)
+    run_options = _run_options(options, opened, plan, lending, directory)
+    study = Study(brief, opened.queue, backend, announcer, run_options, opened.items)
     try:
         return study.run().status
     except BrokenPipeError as error:
@@ -213,7 +230,9 @@ def _run(options: argparse.Namespace, opened: Opened, plan: Plan | None, directo
         announcer.close()
 
 
-def _run_options(options: argparse.Namespace, opened: Opened, plan: Plan | None) -> RunOptions:
+def _run_options(
+    options: argparse.Namespace, opened: Opened, plan: Plan | None, lending: Lending, directory: str
+) -> RunOptions:
     from coolrunner.cli.queues import keeper
     from coolrunner.cli.terminal import is_there, typed
     from coolrunner.runner import RunOptions
@@ -225,7 +244,8 @@ def _run_options(options: argparse.Namespace, opened: Opened, plan: Plan | None)
         limit,
         options.wait,
         typed if is_there() else None,
-        keeper(plan, opened) if plan is not None else None,
+        keeper(plan, opened, lending.tell) if plan is not None else None,
+        directory,
     )
 
 
@@ -245,74 +265,6 @@ def _warn_of_missing_plus(plan: Plan, foreign: Sequence[str]) -> None:
         key, equals, _ = text.partition("=")
         if equals and key.partition(".")[0] in {"Global", *plan.definition.default}:
             sys.stderr.write(f"warning: {text} goes to the Module; to change the definition write +{text}\n")
-
-
-def _backend(
-    options: argparse.Namespace, opened: Opened, directory: str, *, inline: bool, capture: bool
-) -> Backend:
-    from coolrunner.execution.pinning import PinBoard
-    from coolrunner.execution.slots import SlotPool
-
-    settings = opened.brief.settings
-    jobs = options.jobs or settings.jobs
-    board = PinBoard(time.time_ns())
-    pool = SlotPool(
-        _machine(settings.gpus),
-        1 if inline else jobs,
-        assign_gpus=_uses_gpus(opened),
-        limit_gpus=settings.gpus is not None,
-        pins=not inline,
-    )
-    if inline:
-        from coolrunner.execution.inline import InlineBackend
-
-        return InlineBackend(board, directory, grace=settings.grace, pool=pool)
-    from coolrunner.execution.local import LocalBackend
-
-    return LocalBackend(
-        board, directory, capture=capture, warm=settings.warm, grace=settings.grace, pool=pool
-    )
-
-
-def _check_fit(plan: Plan, options: argparse.Namespace) -> None:
-    """Raise a DefinitionError where this machine can never have what an experiment asks for."""
-    asking = [p for p in plan.chosen if p.runs and p.experiment.inputs.get("Resources") is not None]
-    if not asking:
-        return
-    from coolrunner.definition.resources import parse_resources
-    from coolrunner.errors import DefinitionError
-    from coolrunner.execution.slots import SlotPool
-
-    inline = options.inline or plan.settings.executor == "inline"
-    pool = SlotPool(_machine(plan.settings.gpus), options.jobs or plan.settings.jobs, pins=not inline)
-    problems, seen = [], set()
-    for planned in asking:
-        if planned.document not in seen:
-            seen.add(planned.document)
-            why = pool.impossible(parse_resources(planned.experiment.inputs["Resources"]))
-            if why:
-                number = plan.definition.origin(planned.document, ("Resources",))
-                problems.append(plan.definition.problem(number, ("Resources",), f"{planned.name} {why}"))
-    pool.close()
-    if problems:
-        raise DefinitionError(problems)
-
-
-def _machine(gpus: Sequence[str] | None) -> Machine | None:
-    if gpus is None:
-        return None
-    from coolrunner.execution.machine import this_machine
-
-    return this_machine(gpus)
-
-
-def _uses_gpus(opened: Opened) -> bool:
-    """Whether the study gives GPUs out: then an experiment that asks for none sees none."""
-    lanes = {entry.facts.lane for entry in opened.queue.ledger.entries.values()}
-    asked = (item.experiment.inputs.get("Resources") for item in opened.items)
-    return any("gpus=" in lane for lane in lanes) or any(
-        isinstance(resources, Mapping) and resources.get("gpus") for resources in asked
-    )
 
 
 def _console_mode(options: argparse.Namespace, inline: bool) -> tuple[str, TextIO]:
@@ -335,8 +287,11 @@ def _listeners(
     from coolrunner.reporting.console import console_listener
 
     program = options.program
-    rerun = f"{program} {shlex.join(_without_pick(options))}"
-    listeners: list[Listener] = [console_listener(mode, program=program, rerun=rerun, stdout=stdout)]
+    rerun = f"{program} {shlex.join(_again(options))}"
+    resume = f"{program} {shlex.join(_again(options, resume=True))}" if _can_resume(options, opened) else ""
+    listeners: list[Listener] = [
+        console_listener(mode, program=program, rerun=rerun, resume=resume, stdout=stdout)
+    ]
     brief = opened.brief
     slack = brief.settings.slack
     if slack is not None:
@@ -359,12 +314,21 @@ def _listeners(
     return listeners
 
 
-def _without_pick(options: argparse.Namespace) -> list[str]:
-    """Return the arguments that make this study again, for the command that runs a part of it."""
+def _again(options: argparse.Namespace, *, resume: bool = False) -> list[str]:
+    """Return the arguments that make this study again, for a command that runs another part of it."""
     if options.queue:
         return ["--queue", options.queue]
-    given = ["--exp", options.exp, *options.overrides]
-    return [*given, *options.foreign]
+    rest = [*(["--pick", *options.pick] if options.pick else []), "--resume"] if resume else []
+    return ["--exp", options.exp, *options.overrides, *rest, *options.foreign]
+
+
+def _can_resume(options: argparse.Namespace, opened: Opened) -> bool:
+    """Whether ``--resume`` would run just what this study leaves: its logs hold nothing else.
+
+    That is better than to name what is left, for the numbers that were drawn are kept.
+    """
+    logs = {str(item.experiment.inputs["YamlLog"]) for item in opened.items if item.runs}
+    return options.resume or not any(Path(log).exists() for log in logs)
 
 
 def _message(brief: Brief, text: str) -> Any:

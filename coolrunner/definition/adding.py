@@ -18,7 +18,7 @@ from coolrunner.definition.checks import Checked, Modules, check_experiment
 from coolrunner.definition.documents import Definition, no_mapping, read_default
 from coolrunner.definition.expressions import History
 from coolrunner.definition.inplace import with_values
-from coolrunner.definition.names import check_names
+from coolrunner.definition.names import check_names, one_letter_away
 from coolrunner.definition.needs import Asked, after_names, asked_of_past
 from coolrunner.definition.plan import DEFAULT_LOG
 from coolrunner.definition.problems import Problems, shown
@@ -268,8 +268,18 @@ def _check_name(definition: Definition, values: Mapping[str, Any], problems: Pro
     if name is BROKEN or (name is not None and name != "skip"):
         return
     message = "this experiment has no Name" if name is None else "this experiment is named skip"
-    path: Steps = ("Name",) if "Name" in definition.experiments[0] else ()
+    written = definition.experiments[0]
+    meant = next((key for key in written if name is None and _is_nearly_name(key)), None)
+    if meant is not None:
+        problems.add(definition.problem(1, (meant,), f"{message}; is {meant} meant as Name?", key=True))
+        return
+    path: Steps = ("Name",) if "Name" in written else ()
     problems.add(definition.problem(1, path, message, _NOTHING_SKIPPED))
+
+
+def _is_nearly_name(key: Any) -> bool:
+    lower = key.lower() if isinstance(key, str) else ""
+    return key != "Name" and (lower == "name" or one_letter_away(lower, "name"))
 
 
 def _value_at(values: Any, path: Steps) -> Any:

@@ -8,8 +8,11 @@ from typing import Any
 __all__ = ["differing_keys", "pick_keys"]
 
 Path = tuple[Any, ...]
-# Always there or never the same, so they tell nothing: Name is shown anyway.
-_LEFT_OUT = frozenset({"Name", "RND_IDX", "Repeat", "YamlLog"})
+# Shown anyway, never the same, or about how an experiment is run and not about what it is.
+_LEFT_OUT = frozenset(
+    {"Name", "RND_IDX"}
+    | {"After", "Hold", "Priority", "Repeat", "Resources", "Retries", "Timeout", "YamlLog"}
+)
 _MISSING = object()
 
 

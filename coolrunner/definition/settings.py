@@ -36,7 +36,7 @@ class Settings:
     queue
         The file of the queue, relative to the working directory; None keeps the queue in memory.
     root
-        Always None: run directories are not supported yet.
+        Under which run directories are made, relative to the working directory; None makes none.
     merge
         ``replace`` or ``deep``: what a nested mapping in an experiment does to the default's.
     imports
@@ -65,7 +65,7 @@ class Settings:
 
     repeat: int = 1
     queue: str | None = None
-    root: None = None
+    root: str | None = "results"
     merge: str = "replace"
     imports: Imports = field(default_factory=Imports)
     executor: str = "local"
@@ -114,7 +114,7 @@ def read_settings(definition: Definition, problems: Problems) -> Settings:
             hint = _did_you_mean(key, known) or f"known are {', '.join(known)}"
             message = f"Global has no setting {key!r}"
             problems.add(definition.problem(0, ("Global", key), message, hint, key=True))
-        elif value is not None:  # null says "the default" for every setting
+        elif value is not None or key in _OFF_BY_NULL:  # elsewhere null says "the default"
             try:
                 settings = replace(settings, **{str(key): _READERS[key](value)})
             except _Wrong as wrong:
@@ -210,8 +210,14 @@ def _gpus(value: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _no_root(value: Any) -> None:
-    raise _Wrong("run directories are not supported yet", "remove it, or set it to null")
+def _root(value: Any) -> str | None:
+    if value is None or value is False:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise _Wrong("the path of a directory was expected", "write root: results, or root: null for none")
+    if Path(value).is_file():
+        raise _Wrong("", "name a directory", says=f"is {shown(value)}, a file; a directory was expected")
+    return value
 
 
 def _imports(value: Any) -> Imports:
@@ -267,13 +273,14 @@ def _check_message(settings: Settings) -> None:
 
 
 _SLACK = ("channel", "message")
+_OFF_BY_NULL = ("root",)
 _READERS: dict[str, Callable[[Any], Any]] = {
     "repeat": _whole(0),
     "queue": _queue,
     "jobs": _jobs,
     "gpus": _gpus,
     "breaker": _flag,
-    "root": _no_root,
+    "root": _root,
     "merge": _choice("replace", "deep"),
     "imports": _imports,
     "executor": _choice("local", "inline"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from coolrunner.experiment import Experiment, Slot
+from coolrunner.runs.attempts import Order
 
 if TYPE_CHECKING:
     from coolrunner.definition.resources import Resources
@@ -34,6 +35,8 @@ class Job:
         Seconds after which it has failed; None for never.
     slot
         What it may use of the machine, as reserved; None for a process that is left as it is.
+    run
+        The run directory to make for it; None for none.
     """
 
     id: str
@@ -42,6 +45,7 @@ class Job:
     imports: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
     slot: Slot | None = None
+    run: Order | None = None
 
 
 class Ending(enum.Enum):
@@ -77,6 +81,10 @@ class Outcome:
         Seconds that the Module's function took.
     warnings
         What a person should know of it.
+    run
+        Its run directory, as logs name it; empty for none.
+    sources
+        What the run remembers of the project's files that it imported.
     """
 
     ending: Ending
@@ -89,6 +97,8 @@ class Outcome:
     started: float = 0.0
     elapsed: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    run: str = ""
+    sources: str = ""
 
 
 @dataclass(frozen=True, slots=True)

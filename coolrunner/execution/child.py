@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+from dataclasses import astuple
 from typing import Any
 
 from coolrunner.execution import pinning
@@ -57,7 +58,7 @@ def run_experiment(sock: socket.socket, payload: bytes) -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # closed or broken by the Module: not its result's fault
             stream.flush()
-    pins = {path: (pin.code, pin.modified, pin.size) for path, pin in pinning.take_made().items()}
+    pins = {path: astuple(pin) for path, pin in pinning.take_made().items()}
     with contextlib.suppress(OSError):  # closed by the Module, which the runner sees
         sock.sendall(
             pack(("pins", pins))

@@ -32,7 +32,7 @@ _HELPER = """
 import sys
 sys.path[:] = {path!r}
 from coolrunner.execution.helper import main
-main({control}, {directory!r}, {capture})
+main({control}, {directory!r})
 """
 
 
@@ -43,8 +43,6 @@ class Forker:
     ----------
     directory
         First on the import path of the experiments.
-    capture
-        Whether each job brings a pipe for its output.
     environment
         The variables of the helper, and so of what it forks.
 
@@ -65,13 +63,13 @@ class Forker:
         It cannot be started.
     """
 
-    def __init__(self, directory: str, capture: bool, environment: Mapping[str, str] | None) -> None:
+    def __init__(self, directory: str, environment: Mapping[str, str] | None) -> None:
         self.jobs: set[str] = set()
         self.imported = 0
         self.warm_by = 0.0
         self._frames = FrameReader()
         self.sock, theirs = socket.socketpair()
-        code = _HELPER.format(path=sys.path, control=theirs.fileno(), directory=directory, capture=capture)
+        code = _HELPER.format(path=sys.path, control=theirs.fileno(), directory=directory)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, *_interpreter_options(), "-c", code],
@@ -91,9 +89,9 @@ class Forker:
     def start(
         self, identity: str, job: bytes, threads: Mapping[str, str], descriptors: Sequence[int]
     ) -> None:
-        """Have it start a job, which gets these file descriptors."""
+        """Have it start a job, which gets these file descriptors: a socket, then those to write to."""
         self.jobs.add(identity)
-        frame = pack(("start", identity, job, dict(threads)))
+        frame = pack(("start", identity, job, dict(threads), len(descriptors)))
         with contextlib.suppress(OSError):
             sent = socket.send_fds(self.sock, [frame], descriptors)
             self.sock.sendall(frame[sent:])
@@ -149,7 +147,7 @@ class Forkers:
 
     Parameters
     ----------
-    directory, capture, environment
+    directory, environment
         As for a `Forker`.
     board
         Where the versions of the user's files are kept.
@@ -165,7 +163,6 @@ class Forkers:
         self,
         directory: str,
         *,
-        capture: bool,
         environment: Mapping[str, str] | None,
         board: PinBoard,
         warm: bool,
@@ -173,7 +170,6 @@ class Forkers:
         wake: socket.socket,
     ) -> None:
         self._directory = directory
-        self._capture = capture
         self._environment = environment
         self._board = board
         self._warm = warm
@@ -227,7 +223,7 @@ class Forkers:
 
     def _launch(self) -> Forker:
         self._ending = [forker for forker in self._ending if not forker.is_over()]
-        forker = Forker(self._directory, self._capture, self._environment)
+        forker = Forker(self._directory, self._environment)
         self._selector.register(forker.sock, selectors.EVENT_READ, forker)
         if self._board.pins:
             forker.give(self._board.pins)

@@ -18,6 +18,7 @@ import importlib
 import importlib.util
 import os
 import pickle
+import select
 import selectors
 import signal
 import socket
@@ -40,7 +41,7 @@ _PR_SET_PDEATHSIG = 1
 _FOR_THE_RUNNER = (signal.SIGTERM, signal.SIGHUP)
 
 
-def main(control: int, directory: str, capture: bool) -> None:
+def main(control: int, directory: str) -> None:
     """Serve a runner until it closes its socket; in a forked child, run its experiment and leave.
 
     Parameters
@@ -49,8 +50,6 @@ def main(control: int, directory: str, capture: bool) -> None:
         The file descriptor of the socket to the runner.
     directory
         Where the command was started: first on the import path, and what relative paths mean.
-    capture
-        Whether experiments write to a pipe to the runner in place of the inherited output.
     """
     # The runner says when it is over. A SIGINT held back breaks into the user's code alone, later on.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *_FOR_THE_RUNNER})
@@ -59,15 +58,14 @@ def main(control: int, directory: str, capture: bool) -> None:
     # A look for what is not there goes through the whole import path, so that every child finds its
     # directories listed already. Python lists one anew when it changes.
     importlib.util.find_spec("coolrunner_is_not_here")
-    job = _Helper(socket.socket(fileno=control), capture).serve()
+    job = _Helper(socket.socket(fileno=control)).serve()
     if job is not None:
         run_experiment(*job)
 
 
 class _Helper:
-    def __init__(self, control: socket.socket, capture: bool) -> None:
+    def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._capture = capture
         self._frames = FrameReader()
         self._fds: list[int] = []
         self._children: dict[int, str] = {}
@@ -124,10 +122,11 @@ class _Helper:
         return None
 
     def _start(
-        self, identity: str, payload: bytes, threads: Mapping[str, str]
+        self, identity: str, payload: bytes, threads: Mapping[str, str], count: int
     ) -> tuple[socket.socket, bytes] | None:
-        count = 2 if self._capture else 1
         (job, *output), self._fds = self._fds[:count], self._fds[count:]
+        if self._is_alone():  # nobody would write down what comes of it
+            raise ConnectionError
         self._pools.limit(threads)  # here, where a fork puts away again the threads that it may start
         try:
             pid = os.fork()
@@ -148,6 +147,12 @@ class _Helper:
         self._become_child(output)
         return socket.socket(fileno=job), payload
 
+    def _is_alone(self) -> bool:
+        """Whether the runner is gone, though not all that it has said is read yet."""
+        poll = select.poll()
+        poll.register(self._control, 0)  # the end of a connection is told unasked
+        return bool(poll.poll(0))
+
     def _report_no_process(self, identity: str, job: int, error: OSError) -> None:
         message = f"no process could be started: {error.strerror}"
         with socket.socket(fileno=job) as sock:
@@ -167,9 +172,10 @@ class _Helper:
         self._selector.close()
         for sock in (self._control, self._wake, self._woken):
             sock.close()
+        if output:
+            os.dup2(output[0], 1)
+            os.dup2(output[-1], 2)
         for fd in output:
-            os.dup2(fd, 1)
-            os.dup2(fd, 2)
             os.close(fd)
 
     def _signal(self, identity: str, number: int) -> None:

@@ -7,25 +7,25 @@ import os
 import signal
 import sys
 import threading
-from collections import deque
 from collections.abc import Collection, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from coolrunner.errors import RunError
 from coolrunner.execution import pinning
-from coolrunner.execution.base import Ended, Ending, Job, Outcome, Past, Report, Warned
-from coolrunner.execution.slots import Slot, SlotPool
+from coolrunner.execution.attempt import STATUS, facts_of
+from coolrunner.execution.base import Ending, Job, Outcome, Past, Report
+from coolrunner.execution.pooled import Pooled
+from coolrunner.execution.slots import SlotPool
 from coolrunner.execution.worker import TimedOut, run_job
-
-if TYPE_CHECKING:
-    from coolrunner.definition.resources import Resources
+from coolrunner.runs.attempts import Order, settle
 
 __all__ = ["InlineBackend"]
 
 _FOREVER = 1e8  # seconds that a timer can count
 
 
-class InlineBackend:
+class InlineBackend(Pooled):
     """Runs a job at once, in `start`.
 
     Modules are imported once, so a later edit of theirs waits for the next study. A Module that does
@@ -46,54 +46,40 @@ class InlineBackend:
     def __init__(
         self, board: pinning.PinBoard, directory: str, *, grace: float = 10.0, pool: SlotPool | None = None
     ) -> None:
+        super().__init__(pool or SlotPool(pins=False))
         self._board = board
         self._uninstall = pinning.install(directory)
         self._grace = grace
-        self._reports: deque[Report] = deque()
         self._pid = os.getpid()
-        self._pool = pool or SlotPool(pins=False)
 
     @property
     def slots(self) -> int:
         """How many jobs run at once at the most."""
         return 1
 
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds after which to ask for a slot again."""
-        return self._pool.retry_after
-
-    def reserve(self, resources: Resources) -> Slot | None:
-        """Return a slot, or None while there is none."""
-        slot = self._pool.reserve(resources)
-        self._reports.extend(Warned("", message) for message in self._pool.take_warnings())
-        return slot
-
-    def release(self, slot: Slot) -> None:
-        """Take back a slot that was not used."""
-        self._pool.release(slot)
-
-    def impossible(self, resources: Resources) -> str:
-        """Say why these can never be had."""
-        return self._pool.impossible(resources)
-
     def start(self, job: Job, past: Past) -> None:
         """Run a job to its end."""
-        for message in self._board.changes():
-            self._reports.append(Warned(job.id, message))
+        self._warn(job.id, self._board.changes())
         signals = _Interruptible(job.timeout, self._grace)
         with _surroundings_kept(job):
-            outcome = run_job(job, past, signals)
+            outcome = run_job(job, past, signals, capture=True)
         if os.getpid() != self._pid:  # a copy that the Module forked, and that came back from it as well
             os._exit(0)
+        said = outcome.kind
         signals.judge(outcome)
-        for message in self._board.add(pinning.take_made()):
-            self._reports.append(Warned(job.id, message))
-        if job.slot is not None:
-            self._pool.release(job.slot)
-        self._reports.append(Ended(job.id, outcome))
+        # It is a timeout whatever the Module made of it, and the words for it are the judge's.
+        if job.run is not None and (outcome.kind != said or outcome.kind == "timeout"):
+            self._settle(job.run, outcome)
+        self._warn(job.id, self._board.add(pinning.take_made()))
+        self._report_end(job, outcome)
         for number in signals.noted:
             signal.raise_signal(number)  # the runner hears of it as well, through its own handler
+
+    def _settle(self, order: Order, outcome: Outcome) -> None:
+        try:
+            settle(order, STATUS[outcome.ending], **facts_of(outcome))
+        except RunError as error:
+            outcome.warnings.append(str(error))
 
     def reports(self, timeout: float | None = None) -> Iterator[Report]:
         """Yield what the last job left."""
@@ -151,6 +137,7 @@ class _Interruptible:
         self._grace = grace
         self._late = False
         self._inside = False
+        self._pid = os.getpid()
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> None:
@@ -177,6 +164,10 @@ class _Interruptible:
             signal.signal(number, handler)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if number != signal.SIGINT and os.getpid() != self._pid:
+            # For a process that the Module forked, as a pool does, which ends its own in this way.
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
         self.noted.append(number)
         if self._inside:
             raise KeyboardInterrupt

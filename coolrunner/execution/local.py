@@ -11,22 +11,19 @@ import socket
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from coolrunner.errors import BackendError
 from coolrunner.execution import pinning
-from coolrunner.execution.base import Begun, Ended, Job, Output, Past, Report, Warned
+from coolrunner.execution.base import Begun, Job, Output, Past, Report
 from coolrunner.execution.forker import Forker, Forkers
 from coolrunner.execution.memory import Memory
+from coolrunner.execution.pooled import Pooled
 from coolrunner.execution.running import Running
 from coolrunner.execution.slots import THREADS, SlotPool
 from coolrunner.execution.wire import make_outcome
 from coolrunner.experiment import Slot
-
-if TYPE_CHECKING:
-    from coolrunner.definition.resources import Resources
 
 __all__ = ["LocalBackend"]
 
@@ -34,7 +31,7 @@ __all__ = ["LocalBackend"]
 _LONGEST_WAIT = 86400.0
 
 
-class LocalBackend:
+class LocalBackend(Pooled):
     """Runs each job in a process of its own.
 
     Parameters
@@ -65,14 +62,13 @@ class LocalBackend:
         grace: float = 10.0,
         pool: SlotPool | None = None,
     ) -> None:
+        super().__init__(pool or SlotPool())
         self._board = board
-        self._pool = pool or SlotPool()
         self._capture = capture
         self._grace = grace
         self._memory = Memory()
         self._selector = selectors.DefaultSelector()
         self._running: dict[str, Running] = {}
-        self._reports: deque[Report] = deque()
         # A signal that comes in ends a wait.
         self._wake, self._woken = socket.socketpair()
         for end in (self._wake, self._woken):
@@ -85,7 +81,6 @@ class LocalBackend:
         threads = self._pool.usual_threads
         self._forkers = Forkers(
             directory,
-            capture=capture,
             environment={**os.environ, **threads} if threads else None,
             board=board,
             warm=warm and sys.platform == "linux",
@@ -93,36 +88,11 @@ class LocalBackend:
             wake=self._wake,
         )
 
-    # --- the backend's verbs ---
-
-    @property
-    def slots(self) -> int:
-        """How many jobs run at once at the most."""
-        return self._pool.most
-
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds after which to ask for a slot again."""
-        return self._pool.retry_after
-
-    def reserve(self, resources: Resources) -> Slot | None:
-        """Return a slot, or None while what it takes is in use."""
-        slot = self._pool.reserve(resources)
-        self._reports.extend(Warned("", message) for message in self._pool.take_warnings())
-        return slot
-
-    def release(self, slot: Slot) -> None:
-        """Take back a slot that was not used."""
-        self._pool.release(slot)
-
-    def impossible(self, resources: Resources) -> str:
-        """Say why these can never be had."""
-        return self._pool.impossible(resources)
+    # --- the backend's verbs, but those for slots ---
 
     def start(self, job: Job, past: Past) -> None:
         """Start a job in a fresh process."""
-        for message in self._board.changes():
-            self._reports.append(Warned(job.id, message))
+        self._warn(job.id, self._board.changes())
         slot = job.slot or Slot()
         try:
             forker = self._forkers.ready(idle=not self._running)
@@ -131,19 +101,35 @@ class LocalBackend:
             raise
         memory = self._memory.watch(slot.memory)
         ours, theirs = socket.socketpair()
-        output, written = os.pipe() if self._capture else (None, None)
-        running = Running(job, past, forker, memory, ours, output, self._grace)
+        outputs, written = self._pipes(job)
+        running = Running(job, past, forker, memory, ours, outputs, self._grace)
         self._running[job.id] = running
         payload = pickle.dumps((job, memory.group and str(memory.group)), protocol=pickle.HIGHEST_PROTOCOL)
         threads = {name: slot.environment[name] for name in THREADS if name in slot.environment}
-        forker.start(job.id, payload, threads, [theirs.fileno(), *([] if written is None else [written])])
+        forker.start(job.id, payload, threads, [theirs.fileno(), *written])
         theirs.close()
-        if written is not None:
-            os.close(written)
+        for end in written:
+            os.close(end)
         self._selector.register(ours, selectors.EVENT_READ, running)
-        if output is not None:
-            os.set_blocking(output, False)
-            self._selector.register(output, selectors.EVENT_READ, running)
+        for pipe in outputs:
+            os.set_blocking(pipe, False)
+            self._selector.register(pipe, selectors.EVENT_READ, running)
+
+    def _pipes(self, job: Job) -> tuple[dict[int, int | None], list[int]]:
+        """Return the pipes for a job's output: the ends to read, with what to pass it on to; to write."""
+        if self._capture:  # in the order in which it is written
+            read, write = os.pipe()
+            return {read: None}, [write]
+        if job.run is None:
+            return {}, []
+        outputs: dict[int, int | None] = {}
+        written = []
+        # One pipe for both keeps the order; who reads them apart gets them apart.
+        for stream in (1,) if _lead_to_one_place(1, 2) else (1, 2):
+            read, write = os.pipe()
+            outputs[read] = stream
+            written.append(write)
+        return outputs, written
 
     def reports(self, timeout: float | None = None) -> Iterator[Report]:
         """Yield what has happened."""
@@ -204,7 +190,7 @@ class LocalBackend:
             elif key.fileobj is source.sock:
                 self._read_job(source)
             else:
-                self._read_output(source)
+                self._read_output(source, key.fd)
         self._forkers.check()
 
     def _read_job(self, running: Running, wait: float = 0.0) -> bool:
@@ -229,22 +215,21 @@ class LocalBackend:
         elif verb == "pins":
             made = {path: pinning.Pin(*pin) for path, pin in arguments[0].items()}
             if made:
-                for message in self._board.add(made):
-                    self._reports.append(Warned(running.job.id, message))
+                self._warn(running.job.id, self._board.add(made))
                 self._forkers.give(made)
         elif verb == "libraries":
             self._forkers.learn(*arguments)
         elif verb in ("past", "count"):
             running.answer(verb, *arguments)
 
-    def _read_output(self, running: Running) -> None:
-        data = running.read_output()
-        if data:
+    def _read_output(self, running: Running, pipe: int) -> None:
+        data = running.read_output(pipe)
+        if data and running.outputs[pipe] is None:
             self._reports.append(Output(running.job.id, data))
-        elif data is None and running.output is not None:
-            self._selector.unregister(running.output)
-            os.close(running.output)
-            running.output = None
+        elif data is None:
+            self._selector.unregister(pipe)
+            os.close(pipe)
+            del running.outputs[pipe]
 
     def _read_forker(self, forker: Forker) -> None:
         messages = self._forkers.receive(forker)
@@ -284,14 +269,23 @@ class LocalBackend:
     def _end(self, running: Running) -> None:
         self._reports.extend(Output(running.job.id, data) for data in running.last_output())
         self._forget(running)
-        if running.job.slot is not None:
-            self._pool.release(running.job.slot)
-        self._reports.append(Ended(running.job.id, running.verdict()))
+        outcome = running.verdict()
+        running.settle(outcome)
+        self._report_end(running.job, outcome)
 
     def _forget(self, running: Running) -> None:
-        for handle in (running.sock, running.output):
-            if handle is not None:
-                self._selector.unregister(handle)
+        if running.sock is not None:
+            self._selector.unregister(running.sock)
+        for pipe in running.outputs:
+            self._selector.unregister(pipe)
         running.close()
         self._forkers.ended(running.forker, running.job.id)
         del self._running[running.job.id]
+
+
+def _lead_to_one_place(one: int, other: int) -> bool:
+    """Whether two descriptors lead to the same terminal, pipe or file."""
+    try:
+        return os.path.sameopenfile(one, other)
+    except OSError:  # one is closed
+        return False

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
-__all__ = ["Pin", "PinBoard", "give", "install", "take_made"]
+__all__ = ["Pin", "PinBoard", "give", "imported", "install", "take_made"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,21 @@ class Pin:
         Modification time in nanoseconds.
     size
         Bytes.
+    text
+        What the code was made of.
     """
 
     code: bytes
     modified: int
     size: int
+    text: bytes = b""
 
 
-#: Pins that this process was given; and those that it has made, which its runner has not seen yet.
+#: Pins that this process was given; those that it has made, which its runner has not seen yet; and the
+#: texts of what it has imported, given or made.
 _given: dict[str, Pin] = {}
 _made: dict[str, Pin] = {}
+_used: dict[str, bytes] = {}
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
@@ -57,8 +62,10 @@ class _Loader(importlib.machinery.SourceFileLoader):
             stat = os.stat(path)  # noqa: PTH116 - before reading: a later change is then seen as one
             code = super().get_code(fullname)
             if code is not None:
-                _made[path] = Pin(marshal.dumps(code), stat.st_mtime_ns, stat.st_size)
+                text = _used[path] = self.get_data(path)
+                _made[path] = Pin(marshal.dumps(code), stat.st_mtime_ns, stat.st_size, text)
             return code
+        _used[path] = pin.text
         code = marshal.loads(pin.code)
         return code if isinstance(code, CodeType) else None
 
@@ -115,8 +122,8 @@ def install(root: str) -> Callable[[], None]:
         sys.meta_path.remove(finder)
         sys.path_hooks.remove(hook)
         sys.path_importer_cache.clear()
-        _given.clear()
-        _made.clear()
+        for kept in (_given, _made, _used):
+            kept.clear()
 
     sys.meta_path.append(finder)
     sys.path_hooks.insert(0, hook)
@@ -139,6 +146,11 @@ def take_made() -> dict[str, Pin]:
     _made.clear()
     _given.update(made)
     return made
+
+
+def imported() -> dict[str, bytes]:
+    """Return the project files that this process has imported, by absolute path, with their texts."""
+    return dict(_used)
 
 
 class PinBoard:

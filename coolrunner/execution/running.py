@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
+from coolrunner.errors import RunError
+from coolrunner.execution.attempt import STATUS, facts_of, log_problem
 from coolrunner.execution.base import Ending, Job, Outcome, Past
 from coolrunner.execution.forker import Forker
 from coolrunner.execution.memory import Watched
 from coolrunner.execution.wire import FrameReader, plain_loads, send
+from coolrunner.runs.attempts import settle
+from coolrunner.runs.collapsing import CollapsedLog
 from coolrunner.yamlio import to_plain
 
 __all__ = ["Running"]
@@ -38,8 +44,9 @@ class Running:
         The helper that starts it, and what watches over its memory.
     sock
         The socket to its process.
-    output
-        The end of the pipe that its output comes from, where that is captured.
+    outputs
+        The ends of the pipes that its output comes from, where it is captured; each with the file
+        descriptor that it is passed on to, None where it is reported.
     grace
         Seconds between asking it to stop and killing it, and that it may take to end after its Module
         has returned.
@@ -63,7 +70,7 @@ class Running:
         forker: Forker,
         memory: Watched,
         sock: socket.socket,
-        output: int | None,
+        outputs: dict[int, int | None],
         grace: float,
     ) -> None:
         self.job = job
@@ -71,7 +78,7 @@ class Running:
         self.forker = forker
         self.memory = memory
         self.sock: socket.socket | None = sock
-        self.output = output
+        self.outputs = outputs
         self.outcome: Outcome | None = None
         self.pid: int | None = None
         self.exit: int | None = None
@@ -85,6 +92,10 @@ class Running:
         self._killed = False
         self._kill_at: float | None = None
         self._lingered = False
+        self._log: CollapsedLog | None = None
+        self._unwritten = bytearray()
+        self._told: Outcome | None = None
+        self._told_as = ""
 
     # --- messages and output ---
 
@@ -130,20 +141,42 @@ class Running:
             with contextlib.suppress(OSError):
                 send(self.sock, (answer, error, out_of_range))
 
-    def read_output(self) -> bytes | None:
-        """Return output that has come; nothing where there is none now, None at its end."""
-        if self.output is None:
-            return None
+    def read_output(self, pipe: int) -> bytes | None:
+        """Return output that has come; nothing where there is none now, None at its end.
+
+        It is written to the run directory already, and to where it is passed on to.
+        """
         try:
-            return os.read(self.output, 1 << 16) or None
+            data = os.read(pipe, 1 << 16)
         except BlockingIOError:
             return b""
+        if not data:
+            return None
+        if self.job.run is not None:
+            self._keep_output(self.job.run.directory.log, data)
+        echo = self.outputs[pipe]
+        if echo is not None:
+            _pass_on(data, echo)
+        return data
+
+    def _keep_output(self, path: Path, data: bytes) -> None:
+        self._unwritten += data
+        with contextlib.suppress(OSError):  # the directory is not made yet, or the disk does not take it
+            if self._log is None:
+                self._log = CollapsedLog(path)
+            self._log.write(bytes(self._unwritten))
+            self._unwritten.clear()
+        del self._unwritten[:-_LEFT_IN_PIPE]
 
     def last_output(self) -> list[bytes]:
-        """Return what its process, now gone, has left in the pipe; others may hold that open."""
+        """Return what its process, now gone, has left to report; others may hold the pipes open."""
         pieces: list[bytes] = []
-        while sum(map(len, pieces)) < _LEFT_IN_PIPE and (data := self.read_output()):
-            pieces.append(data)
+        for pipe, echo in self.outputs.items():
+            read = 0
+            while read < _LEFT_IN_PIPE and (data := self.read_output(pipe)):
+                read += len(data)
+                if echo is None:
+                    pieces.append(data)
         return pieces
 
     # --- limits ---
@@ -157,7 +190,8 @@ class Running:
 
     def take_outcome(self, outcome: Outcome) -> None:
         """Take what came of it; its process has a while to end."""
-        self.outcome = outcome
+        self.outcome = self._told = outcome
+        self._told_as = outcome.kind
         outcome.started = outcome.started or self._began
         self._kill_at = time.monotonic() + self._linger
 
@@ -207,11 +241,33 @@ class Running:
             )
         return outcome
 
+    def settle(self, outcome: Outcome) -> None:
+        """See that the run directory says how it ended, where its process did not come to do so."""
+        run = self.job.run
+        if run is None:
+            return
+        try:
+            if outcome is not self._told or outcome.kind != self._told_as:
+                settle(run, STATUS[outcome.ending], exit=self._exit_status(), **facts_of(outcome))
+            if self._unwritten:
+                self._keep_output(run.directory.log, b"")
+        except RunError as error:
+            outcome.warnings.append(str(error))
+        if self._log is not None:
+            outcome.warnings.extend(log_problem(self._log))
+            with contextlib.suppress(OSError):
+                self._log.close()
+
+    def _exit_status(self) -> int | None:
+        """Return its exit status; negative for the signal that killed it, None where it is not known."""
+        return None if self.exit is None else os.waitstatus_to_exitcode(self.exit)
+
     def lost(self) -> None:
         """Take note that it went down with the helper."""
         ending = Ending.INTERRUPTED if self.interrupted else Ending.LOST
         error = "the process that starts experiments is gone"
-        self.outcome = Outcome(ending, error=error, kind=ending.value, started=self._began)
+        elapsed = time.monotonic() - self._clock
+        self.outcome = Outcome(ending, error=error, kind=ending.value, started=self._began, elapsed=elapsed)
 
     def _died(self) -> Outcome:
         status = self.exit or 0
@@ -235,10 +291,19 @@ class Running:
         if self.sock is not None:
             self.sock.close()
             self.sock = None
-        if self.output is not None:
-            os.close(self.output)
-            self.output = None
+        for pipe in self.outputs:
+            os.close(pipe)
+        self.outputs.clear()
         self.memory.close()
+
+
+def _pass_on(data: bytes, echo: int) -> None:
+    with contextlib.suppress(OSError):  # who read it has gone
+        while data:
+            try:
+                data = data[os.write(echo, data) :]
+            except BlockingIOError:  # a terminal or pipe that somebody has made so
+                select.select((), (echo,), (), 1.0)
 
 
 def _read(frame: bytes) -> tuple[Any, ...] | None:

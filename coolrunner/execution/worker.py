@@ -9,7 +9,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from coolrunner.definition.expressions import Imports
 from coolrunner.definition.modules import parse_module
 from coolrunner.definition.names import GIVEN_NAMES, RUNNER_KEYS
 from coolrunner.errors import SolveError
+from coolrunner.execution.attempt import Attempt
 from coolrunner.execution.base import Ending, Job, Outcome, Past
 from coolrunner.execution.solving import solve
 from coolrunner.experiment import Experiment, Slot
@@ -33,7 +34,13 @@ class TimedOut(BaseException):
     """Raised in a Module whose time is up (a BaseException: ``except Exception`` lets it pass)."""
 
 
-def run_job(job: Job, past: Past, interruptible: AbstractContextManager[object] | None = None) -> Outcome:
+def run_job(
+    job: Job,
+    past: Past,
+    interruptible: AbstractContextManager[object] | None = None,
+    *,
+    capture: bool = False,
+) -> Outcome:
     """Run an experiment and return what came of it; whatever the Module raises is in the outcome.
 
     Parameters
@@ -45,17 +52,25 @@ def run_job(job: Job, past: Past, interruptible: AbstractContextManager[object] 
     interruptible
         Entered while signals may break in, and left before the results are looked through: what a
         Module has returned is not lost to an interrupt that comes a moment later.
+    capture
+        Whether what it writes is written to its run directory here; else whoever started this process
+        does that.
     """
     outcome = Outcome(Ending.FINISHED, started=time.time())
     begin = time.perf_counter()
     experiment: Experiment | None = None
+    attempt: Attempt | None = None
     try:
-        with interruptible or nullcontext():
+        with ExitStack() as around, interruptible or nullcontext():
+            attempt = Attempt(job.run)
+            if capture:
+                attempt.capture(around)
             inputs, outcome.solved = solve(job.inputs, Imports(dict(job.imports)), past)
             function = _function(inputs)
-            experiment = Experiment(inputs, slot=lambda: _slot(job.slot or Slot()))
+            experiment = Experiment(inputs, None, lambda: _slot(job.slot or Slot()), attempt.find)
             for key in (*RUNNER_KEYS, "REP", "RND_IDX"):
                 experiment.get(key)  # the runner's own: no Module is expected to read them
+            attempt.enter(around, outcome.warnings.append)
             begin = time.perf_counter()
             returned = function(experiment)
             if inspect.iscoroutine(returned):
@@ -81,6 +96,8 @@ def run_job(job: Job, past: Past, interruptible: AbstractContextManager[object] 
     if experiment is not None:
         outcome.unread = [key for key in experiment.unread() if not key.startswith("_")]
         outcome.results = _plain_results(experiment.results, outcome.warnings)
+    if attempt is not None:
+        attempt.end(outcome)
     outcome.warnings = [_encodable(warning) for warning in outcome.warnings]
     return outcome
 

@@ -100,10 +100,10 @@ class Facts(NamedTuple):
     def from_data(cls, data: Mapping[str, Any], needs: tuple[str, ...] = ()) -> Facts:
         """Return the facts that `to_data` gave; what is not known here is left out."""
         get = data.get
-        return cls(
+        return cls._make((
             get("name", ""), get("index", 0), get("first", 0), get("runs", True), get("hold", False),
             get("priority", 0), get("lane", ""), needs, get("retries", 0), get("log", ""),
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
 _USUAL = tuple(Facts._field_defaults.values())
@@ -130,12 +130,15 @@ class Ended:
         Seconds that it ran.
     retry_at
         When it is tried again, in seconds since the epoch; None for never.
+    run
+        Its run directory, where that is worth noting for an attempt that goes on in it.
     """
 
     error: str = ""
     kind: str = ""
     elapsed: float = 0.0
     retry_at: float | None = None
+    run: str = ""
 
 
 #: There is nothing to say beside the status.

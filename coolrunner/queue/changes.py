@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from coolrunner.errors import QueueError, YamlError, nearest
+from coolrunner.proof import Life
 from coolrunner.queue.base import Facts, Status
 from coolrunner.queue.claims import STALE, claim_life, stale_for
 from coolrunner.queue.entries import Entry
 from coolrunner.queue.file import FileQueue, journal_of
 from coolrunner.queue.ledger import Ledger
 from coolrunner.queue.places import arrange
-from coolrunner.queue.proof import Life
 from coolrunner.queue.saves import canonical
-from coolrunner.yamlio import dump, read_text
 
 __all__ = [
     "Changed",
@@ -197,7 +196,8 @@ def place(
         entries = _chosen(ledger, words, [Status.WAITING], "moved", "only what waits has a place")
         moved = [entry.id for entry in entries]
         row = list(moved)
-        others = [entry for entry in ledger.waiting() if entry.id not in set(moved)]
+        own = set(moved)
+        others = [entry for entry in ledger.waiting() if entry.id not in own]
         if before or after:
             hint = "only what waits has a place"
             fixed = _chosen(ledger, [before or after], [Status.WAITING], "a place to move to", hint)
@@ -208,7 +208,7 @@ def place(
         elif others:
             row = [*moved, others[0].id] if top else [others[-1].id, *moved]
         standing = [(entry.order, entry.id) for entry in ledger.waiting()]
-        arranged = arrange(standing, row, set(moved), ledger.last_order)
+        arranged = arrange(standing, row, own, ledger.last_order)
         _save(queue, place=[list(each) for each in arranged.known.items()])
         return Changed(tuple(moved))
 
@@ -290,6 +290,8 @@ def set_key(text: str, key: str, value: Any) -> str:
     value
         None removes the key.
     """
+    from coolrunner.yamlio import dump, read_text  # here, for most changes need no YAML
+
     values = {name: old for name, old in read_text(f"{text}\n").items() if name != key or value is not None}
     if value is not None:
         values[key] = value
@@ -304,6 +306,8 @@ def set_key(text: str, key: str, value: Any) -> str:
 
 
 def _edited(text: str, key: str, value: Any) -> str:
+    from coolrunner.yamlio import dump
+
     line = "" if value is None else dump({key: value})[:-1]
     found = re.search(rf"^{re.escape(key)}[ \t]*:[^#\n]*?(?P<comment>[ \t]+#.*)?$\n?", text, re.MULTILINE)
     if found is None and not line:

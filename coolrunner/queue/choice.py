@@ -34,15 +34,22 @@ class Choice:
         self._lanes: dict[str, list[tuple[float, float, str]]] = {}
         self._delayed: list[tuple[float, str]] = []
         self._doubted: set[str] = set()
+        self._offered: list[Entry] = []
 
     def offer(self, entry: Entry) -> None:
-        """Let an experiment be taken, if that is possible now."""
-        if not self._is_free(entry):
-            return
-        if entry.not_before and self._is_delayed(entry):
-            heapq.heappush(self._delayed, (entry.not_before, entry.id))
-            return
-        heapq.heappush(self._lanes.setdefault(entry.facts.lane, []), entry.key)
+        """Let an experiment be taken, if that is possible when it is asked for."""
+        self._offered.append(entry)
+
+    def _sort(self) -> None:
+        """Bring what was offered to its lane; who only reads a queue never comes here."""
+        offered, self._offered = self._offered, []
+        for entry in offered:
+            if not self._is_free(entry):
+                continue
+            if entry.not_before and self._is_delayed(entry):
+                heapq.heappush(self._delayed, (entry.not_before, entry.id))
+            else:
+                heapq.heappush(self._lanes.setdefault(entry.facts.lane, []), entry.key)
 
     def _is_free(self, entry: Entry) -> bool:
         """Whether nothing but time and a machine is missing for it to run."""
@@ -57,10 +64,12 @@ class Choice:
         return entry.not_before > time.time()
 
     def _wake_delayed(self) -> None:
+        self._sort()
         now = time.time()
         while self._delayed and self._delayed[0][0] <= now:
             _, identity = heapq.heappop(self._delayed)
             self.offer(self._entries[identity])
+        self._sort()
 
     def _head(self, lane: str) -> tuple[float, float, str] | None:
         """Return the key of the first of a lane that can be taken; what is no longer true goes."""
@@ -88,6 +97,7 @@ class Choice:
 
     def next_time(self) -> float | None:
         """Return when a delayed experiment may run, in seconds since the epoch; None where none is."""
+        self._sort()
         while self._delayed:
             at, identity = self._delayed[0]
             entry = self._entries[identity]

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from coolrunner.proof import Heartbeat, Life, Process, life, process_here, silence, this_process
 from coolrunner.queue.base import Ended, Status
 from coolrunner.queue.entries import Entry, Runner
 from coolrunner.queue.ledger import Ledger
 from coolrunner.queue.memory import end_record
-from coolrunner.queue.proof import Heartbeat, Life, Process, life, process_here, silence, this_process
 from coolrunner.queue.steps import step
 
 __all__ = ["STALE", "Claims", "claim_life", "live_runners", "stale_for"]
@@ -62,6 +62,7 @@ class Claims:
         self._is_logged = is_logged
         self._say = say
         self._id = ""
+        self._me: dict[str, Any] = {}
         self._beat: Heartbeat | None = None
         self._next = 0.0
         self._dying: dict[str, float] = {}
@@ -70,14 +71,32 @@ class Claims:
         """Say that this process takes experiments from now on; free what dead runners have left."""
         process = this_process()
         self._id = f"{process.pid}-{os.urandom(3).hex()}"
-        self._write({"t": "runner", "r": self._id, "process": process.to_data(), "at": time.time()})
+        self._me = {"t": "runner", "r": self._id, "process": process.to_data(), "at": time.time()}
+        self._write(self._me)
         self._beat = Heartbeat(self._directory / "beats" / self._id)
         self.reconcile()
+
+    def lend(self, lends: Mapping[str, Any]) -> None:
+        """Say what of the machine this runner has for experiments; said again where that has changed."""
+        if self._id and self._me.get("lends") != lends:
+            self._me = {**self._me, "lends": dict(lends)}
+            self._write(self._me)
 
     def leave(self) -> None:
         """Say that it takes no more."""
         if self._id:
             self._write({"t": "gone", "r": self._id})
+
+    def tidy(self) -> None:
+        """Delete the heartbeats of others that have ended and hold nothing any more."""
+        held = {entry.claim.runner for entry in self._ledger.running() if entry.claim}
+        with contextlib.suppress(OSError):
+            for path in (self._directory / "beats").iterdir():
+                runner = self._ledger.runners.get(path.name)
+                if runner is None or path.name in held or path.name == self._id:
+                    continue
+                if runner.gone or _life(runner.process, _silence(runner, self._directory)) is Life.DEAD:
+                    path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """End the heartbeat."""
@@ -95,12 +114,13 @@ class Claims:
         """Whether this runner has the claim."""
         return entry.status is Status.RUNNING and entry.claim is not None and entry.claim.runner == self._id
 
-    def began(self, entry: Entry, pid: int) -> None:
-        """Note the process that an experiment runs in."""
+    def began(self, entry: Entry, pid: int, run: str) -> None:
+        """Note the process that an experiment runs in, and its run directory."""
         process = process_here(pid)
         if process is not None and self.is_mine(entry):
             worker = {"pid": process.pid, "start": process.start}
-            self._write({"t": "worker", "id": entry.id, "r": self._id, "process": worker})
+            record = {"t": "worker", "id": entry.id, "r": self._id, "process": worker}
+            self._write({**record, "run": run} if run else record)
 
     def is_due(self) -> bool:
         """Whether it is time to look after others' claims again."""

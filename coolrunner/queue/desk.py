@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coolrunner.errors import QueueError
 from coolrunner.queue.exchange import Signature, publish, swap_back
@@ -22,7 +23,9 @@ from coolrunner.queue.merge import doubtful, read_save
 from coolrunner.queue.saves import Adopt, Save, notes
 from coolrunner.queue.steps import step
 from coolrunner.queue.text import FIRST_LINE, Sheet, compose, compose_bytes, take_apart
-from coolrunner.yamlio import Source
+
+if TYPE_CHECKING:
+    from coolrunner.yamlio import Source
 
 __all__ = ["Desk", "cut_off"]
 
@@ -33,6 +36,8 @@ SETTLE_CUT = 1.0
 #: The file is written at most so often, in seconds, and for at most one part in so many of the time.
 EVERY = 0.25
 SHARE = 20
+#: To write a file of so many bytes anew takes long enough to be noticed.
+LONG = 1 << 20
 
 
 class Desk:
@@ -57,6 +62,11 @@ class Desk:
     ----------
     problem
         What is wrong with the file as it was saved last, for a person; empty where nothing is.
+    owes
+        Whether a long file shall be written anew because a save of it was taken up. That is done at the
+        next occasion: first comes what its person wants to happen.
+    is_overdue
+        Whether that was so already before the last look.
     """
 
     def __init__(
@@ -70,6 +80,7 @@ class Desk:
         say: Callable[[str, str], None],
     ) -> None:
         self.problem = ""
+        self.owes = self.is_overdue = False
         self._path = path
         self._shelf = shelf
         self._late = Late(path, shelf, ledger, self._take_up_late, say)
@@ -90,7 +101,8 @@ class Desk:
 
     def is_due(self) -> bool:
         """Whether there may be something to look at, or to show."""
-        if self._fresh or self._missing_since or self._wants_to_show() or self._late.is_due():
+        waits = self.owes or self._fresh or self._missing_since
+        if waits or self._wants_to_show() or self._late.is_due():
             return True
         try:
             return Signature.of(self._path) != self._seen
@@ -111,6 +123,7 @@ class Desk:
         float
             The seconds to wait for a save that is being written; 0 for none.
         """
+        self.is_overdue = self.owes
         if self._late.is_due():
             self._late.look()
         try:
@@ -122,6 +135,7 @@ class Desk:
             if signature == self._seen and not self._fresh:
                 return 0.0
             if _state(signature) == self._ledger.signature:
+                self.owes = self.is_overdue = False
                 self._is_fine(signature)
                 return 0.0
             age = self._age(signature)
@@ -165,7 +179,7 @@ class Desk:
             self._is_wrong(f"{self._path}:{line}: not UTF-8; save the file with this encoding", None)
             self._seen, self._fresh = signature, None
             return
-        sheet = take_apart(source.text, ledger.by_text)
+        sheet = take_apart(source.text, ledger.by_text, ledger.documents())
         cut = cut_off(self._ledger, sheet, source)
         if (cut or not source.text.lstrip("\0 \n")) and self._is_from_before_boot(signature):
             self._restore(data, signature)
@@ -186,7 +200,9 @@ class Desk:
         self._is_fine(signature)
         # What it should look like now may be something else: an ID for a new one, say.
         if save.record or compose(*self._shown_at(ledger.published)) != source.text:
-            self.show(now=True, force=True)
+            self.owes, self.is_overdue = True, False
+            if len(data) < LONG:
+                self.show(now=True)
 
     def _wait(self, signature: Signature, seconds: float, sheet: Sheet | None) -> None:
         """Perhaps it is half of a file: what it holds word for word goes on meanwhile."""
@@ -233,11 +249,13 @@ class Desk:
         self.show(now=True, force=True)
 
     def _is_wrong(self, message: str, sheet: Sheet | None) -> None:
+        self.owes = self.is_overdue = False
         self._ledger.doubt(doubtful(self._ledger, sheet))
         if message != self.problem:
             self.problem = message
             self._say(
-                f"{message}\nuntil {self._path.name} is mended, only what it holds unchanged is started",
+                f"{message}\nuntil {self._path.name} is mended, only what it holds unchanged is started; "
+                "runners wait for that (Ctrl-C twice ends one)",
                 "error",
             )
 
@@ -257,8 +275,9 @@ class Desk:
         """
         if self.problem or self._fresh:
             return
-        if not force and not (self._ledger.unshown if now else self._wants_to_show()):
+        if not force and not (self.owes or self._ledger.unshown if now else self._wants_to_show()):
             return
+        self.owes = self.is_overdue = False
         began = time.monotonic()
         revision = self._ledger.published + 1
         data = compose_bytes(*self._shown_at(revision))
@@ -292,7 +311,8 @@ class Desk:
             self._say(message, "warning")
 
     def _wants_to_show(self) -> bool:
-        return bool(self._ledger.unshown) and not self.problem and not self._fresh and self._may_show()
+        is_put_off = self.problem or self._fresh or (self.owes and not self.is_overdue)
+        return bool(self._ledger.unshown) and not is_put_off and self._may_show()
 
     def _may_show(self) -> bool:
         if self._shown[0] != self._ledger.published:
@@ -332,7 +352,7 @@ class Desk:
             source = _source(self._path, data)
         except UnicodeDecodeError:
             return False
-        sheet = take_apart(source.text, self._ledger.by_text)
+        sheet = take_apart(source.text, self._ledger.by_text, self._ledger.documents())
         if not sheet.whole and (not settled or cut_off(self._ledger, sheet, source)):
             return False
         save = read_save(self._ledger, sheet, source, self._adopt, self._new_id, base=base)
@@ -357,6 +377,8 @@ def _state(signature: Signature) -> list[int]:
 
 
 def _source(path: Path, data: bytes) -> Source:
+    from coolrunner.yamlio import Source  # here, for who changes a queue by a command often needs no YAML
+
     text = data.decode("utf-8-sig")
     return Source(str(path), text.replace("\r\n", "\n") if "\r" in text else text)
 

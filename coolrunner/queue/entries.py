@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from coolrunner.queue.base import Facts, Status
@@ -21,17 +21,21 @@ class Runner:
     id
         A short text, unique in the journal.
     process
-        Who it is, as in `coolrunner.queue.proof.Process`.
+        Who it is, as in `coolrunner.proof.Process`.
     began
         Seconds since the epoch.
     gone
         Whether it has left in an orderly way.
+    lends
+        What of its machine it has for experiments: ``jobs``, ``cpus``, ``gpus``, ``memory`` (bytes); one
+        that is null or missing is not known.
     """
 
     id: str
     process: dict[str, Any]
     began: float = 0.0
     gone: bool = False
+    lends: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -99,26 +103,31 @@ class Entry:
         Whose it is while it runs.
     error, kind, elapsed
         How its last attempt ended.
+    run
+        The run directory of that attempt, as far as it is known.
     """
 
-    # Shared until they change, for there may be 100,000 of them.
-    draft: tuple[str, int] | None = None
-    attempts = failures = losses = 0
-    not_before = 0.0
-    claim: Claim | None = None
-    error = kind = ""
-    elapsed = 0.0
-    # What it was, each with the first revision that showed something else.
-    _texts: tuple[tuple[int, str], ...] = ()
-    _orders: tuple[tuple[int, float], ...] = ()
+    __slots__ = (
+        "_orders", "_texts", "attempts", "born", "claim", "draft", "elapsed", "error", "facts", "failures",
+        "id", "kind", "losses", "not_before", "order", "run", "since", "status", "text",
+    )  # fmt: skip
 
     def __init__(self, identity: str, text: str, facts: Facts, order: float, since: int) -> None:
         self.id = identity
         self.facts = facts
         self.text = text
+        self.draft: tuple[str, int] | None = None
         self.order = order
         self.born = self.since = since
         self.status = _WAITING if facts.runs else Status.SKIPPED
+        self.attempts = self.failures = self.losses = 0
+        self.not_before = 0.0
+        self.claim: Claim | None = None
+        self.error = self.kind = self.run = ""
+        self.elapsed = 0.0
+        # What it was, each with the first revision that showed something else.
+        self._texts: tuple[tuple[int, str], ...] = ()
+        self._orders: tuple[tuple[int, float], ...] = ()
 
     @property
     def first_text(self) -> str:

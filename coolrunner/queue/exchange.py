@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from coolrunner.queue.proof import Life, Process, life, process_here, this_process
+from coolrunner.proof import Life, Process, life, process_here, this_process
 from coolrunner.queue.steps import step
 
 __all__ = ["Shelf", "Signature", "publish", "swap_back"]
@@ -326,10 +326,10 @@ class Shelf:
         self._limit = limit
         self._files: dict[Path, _Watched] = {}
 
-    def add(self, displaced: Path, text_signature: Signature) -> None:
-        """Watch a file, wherever it lies, that looked like `text_signature` before it was last read."""
+    def add(self, displaced: Path, text_signature: Signature, left_alone: float = 0.0) -> None:
+        """Watch a file that looked like `text_signature` for so many seconds, before it was last read."""
         self._files.pop(displaced, None)
-        self._files[displaced] = _Watched(text_signature, time.monotonic())
+        self._files[displaced] = _Watched(text_signature, time.monotonic() - left_alone)
 
     def changed(self) -> list[Path]:
         """Return the files that have changed since they were last looked at, in the order of the changes.
@@ -360,7 +360,7 @@ class Shelf:
         over = len(self._files) - min(limit, self._limit)
         for place, (path, watched) in enumerate(list(self._files.items())):
             if place >= over and now - watched.since < self._keep:
-                break
+                continue
             with suppress(OSError):
                 if Signature.of(path) in (watched.signature, None):
                     path.unlink(missing_ok=True)

@@ -83,6 +83,7 @@ class FileQueue(Generic[Item]):
         self._items: dict[str, Item] = {}
         self._said: list[tuple[str, str]] = []
         self._depth = 0
+        self._next_look = POLL
         directory = journal_of(self.path)
         try:
             if create:
@@ -290,10 +291,15 @@ class FileQueue(Generic[Item]):
         """Whether an item that is to be put is one to run."""
         return self._scribe.facts_of(item).runs
 
-    def began(self, identity: str, pid: int) -> None:
-        """Take note of the process that a running experiment runs in."""
+    def lend(self, lends: Mapping[str, Any]) -> None:
+        """Say what of the machine this runner has for experiments, see `coolrunner.queue.entries.Runner`."""
         with self.session():
-            self._claims.began(self.ledger.entries[identity], pid)
+            self._claims.lend(lends)
+
+    def began(self, identity: str, pid: int, run: str = "") -> None:
+        """Take note of the process that a running experiment runs in, and of its run directory."""
+        with self.session():
+            self._claims.began(self.ledger.entries[identity], pid, run)
 
     def refresh(self) -> None:
         """Look for what others did: people who saved the file, runners, and runners that died.
@@ -306,11 +312,14 @@ class FileQueue(Generic[Item]):
         if self._journal.dirty and time.monotonic() - self._synced > 0.5:
             self._journal.sync()
             self._synced = time.monotonic()
+        self._next_look = POLL
         if self._journal.has_more() or self._desk.is_due() or self._claims.is_due():
             with self.session():
-                self._desk.look()
+                delay = self._desk.look()
                 self._claims.reconcile()
-                self._desk.show()
+                self._desk.show(force=self._desk.is_overdue)
+                if delay or (self._desk.owes and not self._desk.is_unclear()):
+                    self._next_look = min(delay, POLL)
 
     def pause(self, why: str) -> None:
         """Start nothing more until this is called with an empty text."""
@@ -325,7 +334,7 @@ class FileQueue(Generic[Item]):
 
     def next_look(self) -> float | None:
         """Return the seconds until it is worth asking again, with nothing reported."""
-        return POLL
+        return self._next_look
 
     def messages(self) -> Iterator[tuple[str, str]]:
         """Yield what a person should know, with its level, once each."""
@@ -369,6 +378,7 @@ class FileQueue(Generic[Item]):
             self.sync_file()
             with self.session():
                 self._claims.leave()
+                self._claims.tidy()
         self._claims.close()
         self._journal.close()
         self._desk.close()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from coolrunner.errors import Problem
 from coolrunner.queue.ledger import Ledger
 from coolrunner.queue.text import FIRST_LINE, Sheet
-from coolrunner.yamlio import Source
+
+if TYPE_CHECKING:
+    from coolrunner.yamlio import Source
 
 __all__ = ["cut_off"]
 

@@ -64,13 +64,15 @@ class Late:
         self._revisions: dict[Path, int] = {}
         self._changed: dict[Path, float] = {}  # since when, in monotonic seconds
 
-    def add(self, displaced: Path, signature: Signature, revision: int) -> None:
+    def add(self, displaced: Path, signature: Signature, revision: int, left_alone: float = 0.0) -> None:
         """Watch a displaced file that has been dealt with in this state.
 
         Parameters
         ----------
         revision
             The last one that the file can have been made from.
+        left_alone
+            Seconds since it was displaced or changed.
         """
         name = displaced.name.partition("+")[0]
         dealt = displaced.with_name(f"{name}+{_mark(signature)}")
@@ -79,7 +81,7 @@ class Late:
             displaced = dealt
         self._revisions[displaced] = revision
         self._limit = max(FEWEST, BYTES // max(signature.size, 1))
-        self._shelf.add(displaced, signature)
+        self._shelf.add(displaced, signature, left_alone)
 
     def is_due(self) -> bool:
         """Whether it is time to look again."""
@@ -112,8 +114,10 @@ class Late:
                     revision = self._ledger.revision_at(signature.mtime_ns / 1e9)
                     state = (signature.inode, signature.size, signature.mtime_ns)
                     is_marked = path.name.partition("+")[2] == _mark(signature)
-                    is_dealt_with = is_marked or state in self._ledger.replaced
-                    (self.add if is_dealt_with else self._deal)(path, signature, revision)
+                    if is_marked or state in self._ledger.replaced:
+                        self.add(path, signature, revision, _left_alone(path))
+                    else:
+                        self._deal(path, signature, revision)
 
     def _deal(self, path: Path, signature: Signature, revision: int) -> None:
         data = path.read_bytes()
@@ -146,6 +150,12 @@ def keep(path: Path, data: bytes, say: Callable[[str, str], None], why: str) -> 
             return
         say(f"{path}: {why}; it is kept as {kept}", "error")
         return
+
+
+def _left_alone(path: Path) -> float:
+    """Return the seconds since a file was renamed or changed, as far as its file system tells."""
+    state = path.lstat()
+    return max(0.0, time.time() - max(state.st_ctime, state.st_mtime))
 
 
 def _mark(signature: Signature) -> str:

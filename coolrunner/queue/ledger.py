@@ -23,6 +23,9 @@ __all__ = ["Ledger"]
 
 #: Records that change what the queue file shows.
 _SHOWN = frozenset({"put", "claim", "end", "free", "again", "save"})
+# To look them up in their class takes longer.
+_BY_VALUE = {status.value: status for status in Status}
+_WAITING, _RUNNING, _DONE = Status.WAITING, Status.RUNNING, Status.DONE
 
 
 class Ledger:
@@ -72,8 +75,8 @@ class Ledger:
         self.next_index = 0
         self._needs = Needs(self.entries)
         self._choice = Choice(self.entries, self._needs)
-        self._blocked: dict[int, bool] = {}  # whether such needs are, as long as nothing changes
         self._running: dict[str, Entry] = {}
+        self._stood: list[Entry] | None = None  # in order; of some that waited, others have been taken since
         self.last_order = 0.0
         self._apply: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "put": self._put,
@@ -102,11 +105,13 @@ class Ledger:
         IllegalMove, KeyError
             It does not fit what came before.
         """
-        handler = self._apply.get(record.get("t", ""))
+        kind = record.get("t", "")
+        handler = self._apply.get(kind)
         if handler is not None:
-            self._blocked.clear()
+            self._needs.blocked.clear()
             handler(record)
-            self.unshown += record["t"] in _SHOWN
+            if kind in _SHOWN:
+                self.unshown += 1
 
     def take_in(self, record: Mapping[str, Any]) -> str:
         """Take notice of a record that another process has written; return what is wrong with it."""
@@ -119,22 +124,25 @@ class Ledger:
     def _put(self, record: Mapping[str, Any]) -> None:
         groups = [tuple(group) for group in record.get("groups", ())]
         for row in record["rows"]:
-            identity, text, data = row[:3]
+            data = row[2]
             needs = groups[data["group"]] if "group" in data else ()
-            self.add(identity, text, Facts.from_data(data, needs))
+            self.add(row[0], row[1], Facts.from_data(data, needs))
 
     def add(self, identity: str, text: str, facts: Facts, order: float | None = None) -> Entry:
         """Add an experiment, at the end unless `order` says where."""
+        # This is done 100,000 times before a long queue is shown; so are those below.
         if order is None:
-            self.last_order += 1.0
-            order = self.last_order
-        else:
-            self.last_order = max(self.last_order, order)
-        self._blocked.clear()
+            order = self.last_order = self.last_order + 1.0
+        elif order > self.last_order:
+            self.last_order = order
+        self._needs.blocked.clear()
+        self._stood = None
         entry = Entry(identity, text, facts, order, self.published + 1)
         self.entries[identity] = entry
-        self.roster[facts.index] = identity
-        self.next_index = max(self.next_index, facts.index + 1)
+        index = facts.index
+        self.roster[index] = identity
+        if index >= self.next_index:
+            self.next_index = index + 1
         self.counts[entry.status] += 1
         if text:
             self.by_text[text] = identity
@@ -145,25 +153,27 @@ class Ledger:
 
     def _claim(self, record: Mapping[str, Any]) -> None:
         entry = self.entries[record["id"]]
-        self._to(entry, Status.RUNNING)
+        self._to(entry, _RUNNING)
         entry.attempts += 1
         entry.claim = Claim(record.get("r", ""), record.get("at", 0.0))
         self.cancelled.discard(entry.id)
 
     def _worker(self, record: Mapping[str, Any]) -> None:
-        claim = self.entries[record["id"]].claim
-        if claim is not None and claim.runner == record.get("r", ""):
-            claim.worker = dict(record["process"])
+        entry = self.entries[record["id"]]
+        if entry.claim is not None and entry.claim.runner == record.get("r", ""):
+            entry.claim.worker = dict(record["process"])
+            entry.run = record.get("run", "")
 
     def _end(self, record: Mapping[str, Any]) -> None:
         entry = self.entries[record["id"]]
-        status = Status(record["status"])
+        status = _BY_VALUE[record["status"]]
         self._to(entry, status)
         entry.claim = None
         entry.error, entry.kind = record.get("error", ""), record.get("kind", "")
         entry.elapsed = record.get("elapsed", 0.0)
+        entry.run = record.get("run", entry.run)
         retry_at = record.get("until")
-        if status is Status.DONE:
+        if status is _DONE:
             for released in self._needs.release(entry):
                 self._choice.offer(released)
         elif retry_at is not None:
@@ -191,6 +201,7 @@ class Ledger:
 
     def _return(self, entry: Entry, not_before: float = 0.0) -> None:
         self._to(entry, Status.WAITING)
+        self._stood = None
         entry.not_before = not_before
         self._choice.offer(entry)
 
@@ -215,6 +226,7 @@ class Ledger:
         for identity, order in record.get("place", ()):
             entry = self.entries[identity]
             entry.reorder(order, revision)
+            self._stood = None
             self.last_order = max(self.last_order, order)
             self._choice.offer(entry)
         if "preamble" in record:
@@ -244,7 +256,8 @@ class Ledger:
         self.unshown = 0
 
     def _runner(self, record: Mapping[str, Any]) -> None:
-        self.runners[record["r"]] = Runner(record["r"], dict(record["process"]), record.get("at", 0.0))
+        identity, lends = record["r"], dict(record.get("lends") or {})
+        self.runners[identity] = Runner(identity, dict(record["process"]), record.get("at", 0.0), lends=lends)
 
     def _gone(self, record: Mapping[str, Any]) -> None:
         runner = self.runners.get(record["r"])
@@ -268,20 +281,21 @@ class Ledger:
             self.next_index = max(self.next_index, index + 1)
 
     def _to(self, entry: Entry, status: Status) -> None:
+        before = entry.status
         try:
-            status = move(entry.status, status)
+            move(before, status)
         except IllegalMove as error:
             raise IllegalMove(f"{entry.id}: {error}") from None
-        if Status.WAITING in (status, entry.status):
+        if status is _WAITING or before is _WAITING:
             # A save that came from an earlier revision says nothing about this.
             entry.since = self.published + 1
-        self.counts[entry.status] -= 1
+        self.counts[before] -= 1
         self.counts[status] += 1
         entry.status = status
-        if status is Status.RUNNING:
+        if status is _RUNNING:
             self._running[entry.id] = entry
-        else:
-            self._running.pop(entry.id, None)
+        elif before is _RUNNING:
+            del self._running[entry.id]
 
     # --- what may be taken ---
 
@@ -317,13 +331,16 @@ class Ledger:
 
     def waiting(self) -> list[Entry]:
         """Return the waiting experiments in the order in which they stand."""
-        status = Status.WAITING
-        waiting = [entry for entry in self.entries.values() if entry.status is status]
+        if self._stood is not None:
+            self._stood = [entry for entry in self._stood if entry.status is _WAITING]
+            return [*self._stood]
+        waiting = [entry for entry in self.entries.values() if entry.status is _WAITING]
         waiting.sort(key=attrgetter("order"))
         orders = [entry.order for entry in waiting]
         if any(map(eq, orders, islice(orders, 1, None))):
             waiting.sort(key=attrgetter("order", "id"))
-        return waiting
+        self._stood = waiting
+        return [*waiting]
 
     def shown(self) -> list[str]:
         """Return what the file shows: the documents that wait, and comments between them."""
@@ -335,6 +352,10 @@ class Ledger:
         rows += ((remark.order, 2 if remark.behind else 0, "", remark.text) for remark in remarks)
         rows.sort(key=itemgetter(0, 1, 2))
         return [row[3] for row in rows]
+
+    def documents(self) -> list[str]:
+        """Return what the file shows where that is documents alone; nothing where comments stand between."""
+        return [] if self.remarks[-1][1] else self.shown()
 
     def running(self) -> list[Entry]:
         """Return the running experiments."""
@@ -348,29 +369,9 @@ class Ledger:
         if entry.status is Status.WAITING:
             if entry.facts.hold:
                 return "held"
-            if not self._needs.are_met(entry) and self._is_blocked(entry.facts.needs):
+            if not self._needs.are_met(entry) and self._needs.are_blocked(entry.facts.needs):
                 return "blocked"
         return entry.status.value
-
-    def _is_blocked(self, needs: tuple[str, ...]) -> bool:
-        """Whether one of these, or of those that they need in turn, will not run by itself."""
-        if id(needs) not in self._blocked:
-            asked, seen, stuck = [needs], {id(needs)}, False
-            while asked and not stuck:
-                for identity in asked.pop():
-                    needed = self.entries.get(identity)
-                    if needed is not None and needed.status in (Status.DONE, Status.RUNNING):
-                        continue
-                    if needed is None or needed.status is not Status.WAITING or needed.facts.hold:
-                        stuck = True
-                        break
-                    further = needed.facts.needs
-                    if further and id(further) not in seen:
-                        seen.add(id(further))
-                        asked.append(further)
-                        stuck = stuck or self._blocked.get(id(further), False)
-            self._blocked[id(needs)] = stuck
-        return self._blocked[id(needs)]
 
     def preamble_at(self, revision: int) -> str:
         """Return a person's comments at the top of the file, as they stood in a revision of it."""

@@ -93,8 +93,9 @@ class MemoryQueue(Generic[Item]):
         """Whether an item that is to be put is one to run."""
         return self._facts_of(item).runs if self._facts_of else True
 
-    def began(self, identity: str, pid: int) -> None:
-        """Take note of the process that a running experiment runs in."""
+    def began(self, identity: str, pid: int, run: str = "") -> None:
+        """Take note of the run directory of a running experiment."""
+        self.ledger.entries[identity].run = run
 
     def refresh(self) -> None:
         """Look for what others did; there are none."""
@@ -184,7 +185,10 @@ def end_record(identity: str, status: Status, ended: Ended) -> dict[str, Any]:
     record: dict[str, Any] = {"t": "end", "id": identity, "status": status.value, "at": time.time()}
     record.update(
         (name, value)
-        for name, value in (("error", ended.error), ("kind", ended.kind), ("until", ended.retry_at))
+        for name, value in (
+            *(("error", ended.error), ("kind", ended.kind)),
+            *(("until", ended.retry_at), ("run", ended.run)),
+        )
         if value
     )
     if ended.elapsed:

@@ -8,8 +8,8 @@ revision showed, changes only what its person changed, and starts nothing a seco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from coolrunner.errors import DefinitionError, Position, Problem, UserError, YamlError
 from coolrunner.queue.base import Facts, Status
@@ -17,9 +17,11 @@ from coolrunner.queue.entries import Entry, Remark
 from coolrunner.queue.ledger import Ledger
 from coolrunner.queue.places import arrange, moved_places, place_remarks
 from coolrunner.queue.saves import Adopt, Draft, Refused, Save, words_of
-from coolrunner.queue.text import Piece, Sheet
+from coolrunner.queue.text import Piece, Sheet, Stretch
 from coolrunner.queue.written import Documents, Written
-from coolrunner.yamlio import Source
+
+if TYPE_CHECKING:
+    from coolrunner.yamlio import Source
 
 __all__ = ["Adopt", "Draft", "Refused", "Save", "doubtful", "read_save"]
 
@@ -83,15 +85,19 @@ class _Reading:
         self._given = ledger.published if given is None else given
         self._base = min(self._given, ledger.published)
         self._save = Save()
-        self._documents = Documents(sheet, source, ledger.by_text)
+        self._standing = ledger.waiting() if sheet.stretches else []
+        standing = [entry.id for entry in self._standing]
+        self._documents = Documents(sheet, source, ledger.by_text, standing)
         self._save.problems += self._documents.problems
         #: What the file shows, in its order: waiting experiments, new ones, and comments.
         self._shown: list[str | _Row | Piece] = []
-        self._seen = set(self._documents.seen)
+        self._seen = self._documents.seen
         self._edits: list[_Row] = []
         self._new: list[_Row] = []
         self._restored: list[str] = []
         self._groups: dict[tuple[str, ...], int] = {}
+        self._drafts: list[Draft] = []
+        self._drafted: list[_Row] = []  # what is to become of them
         self._index = ledger.next_index
 
     def read(self) -> Save:
@@ -101,7 +107,8 @@ class _Reading:
         copies = self._documents.copies(self._words_then)
         # Nearly all of them are as they were.
         shown: list[str | _Row | Piece | None] = [*exact]
-        for place, identity in enumerate(exact):
+        for place in self._documents.places:
+            identity = exact[place]
             if identity is not None:
                 if entries[identity].status is not Status.WAITING:
                     shown[place] = self._read_unchanged(self._sheet.piece(place), entries[identity])
@@ -109,10 +116,22 @@ class _Reading:
                 shown[place] = self._sheet.piece(place)
             elif place in own:
                 shown[place] = (self._read_copy if place in copies else self._read_document)(own[place])
+        # Only now, for they may name each other.
+        for draft, row in zip(self._drafts, self._drafted, strict=True):
+            self._complete(draft, row)
         if not self._save.problems:
             self._shown = [one for one in shown if one is not None]
-            self._write_record()
+            self._write_record(list(self._known(shown)))
+            self._save.refused = [one for one in self._save.refused if not self._is_told(one)]
         return self._save
+
+    def _known(self, shown: Sequence[str | _Row | Piece | None]) -> Iterator[Entry]:
+        """Yield those shown that are no new ones."""
+        entries, done = self._ledger.entries, 0
+        for place, number, length in (*self._documents.stretches, Stretch(len(shown), 0, 0)):
+            yield from (entries[one] for one in shown[done:place] if type(one) is str)
+            yield from self._standing[number : number + length]
+            done = place + length
 
     def _words_then(self, identity: str) -> str:
         entry = self._ledger.entries.get(identity)
@@ -187,10 +206,8 @@ class _Reading:
     def _edit(self, document: Written, entry: Entry) -> None:
         # What its person wrote after the file was opened, and has not seen completed, is still short.
         known = None if entry.draft and entry.born > self._base else entry.text
-        completed = self._complete(document, entry.id, entry.facts.index, known)
-        if completed is not None:
-            text, facts = completed
-            self._edits.append([entry.id, text, self._data(facts), document.words])
+        self._edits.append([entry.id, "", {}, document.words])
+        self._draft(document, self._edits[-1], entry.facts.index, known)
 
     def _read_new(self, document: Written, identity: str) -> str | _Row | None:
         adopted = self._adopted_before(document.words)
@@ -200,12 +217,9 @@ class _Reading:
         while not identity or identity in self._seen or identity in self._ledger.entries:
             identity = self._new_id()
         self._seen.add(identity)
-        completed = self._complete(document, identity, self._index, None)
-        if completed is None:
-            return None
-        text, facts = completed
+        self._new.append([identity, "", {}, 0.0, document.words])
+        self._draft(document, self._new[-1], self._index, None)
         self._index += 1
-        self._new.append([identity, text, self._data(facts), 0.0, document.words])
         return self._new[-1]
 
     def _adopted_before(self, words: str) -> str | None:
@@ -215,24 +229,35 @@ class _Reading:
                 return identity
         return None
 
-    def _complete(
-        self, document: Written, identity: str, index: int, known: str | None
-    ) -> tuple[str, Facts] | None:
+    def _draft(self, document: Written, row: _Row, index: int, known: str | None) -> None:
         piece = document.piece
         line = self._sheet.place(piece)[0]
+        self._drafts.append(
+            Draft(self._source, piece.text, line, document.value, row[0], index, known, self._drafts)
+        )
+        self._drafted.append(row)
+
+    def _complete(self, draft: Draft, row: _Row) -> None:
         try:
-            return self._adopt(Draft(self._source, piece.text, line, document.value, identity, index, known))
+            text, facts = self._adopt(draft)
         except YamlError as error:
             self._save.problems.append(error.problem)
         except DefinitionError as error:
             self._save.problems.extend(error.problems)
         except UserError as error:
-            self._save.problems.append(Problem(str(error), Position(self._source.name, line, 1)))
-        return None
+            self._save.problems.append(Problem(str(error), Position(self._source.name, draft.line, 1)))
+        else:
+            row[1:3] = text, self._data(facts)
 
     def _refuse(self, piece: Piece, entry: Entry) -> None:
         line = self._sheet.place(piece)[0]
         self._save.refused.append(Refused(entry.id, entry.status, line, piece.text))
+
+    def _is_told(self, refused: Refused) -> bool:
+        """Whether another runner took up the same save a moment ago: no file shows its comment yet."""
+        ledger = self._ledger
+        now, shown = ledger.preambles[-1][1], ledger.preamble_at(ledger.published)
+        return refused.comment in now and refused.comment not in shown
 
     def _note_removed(self, entry: Entry) -> None:
         if entry.status is Status.REMOVED:
@@ -246,9 +271,7 @@ class _Reading:
 
     # --- the record ---
 
-    def _write_record(self) -> None:
-        entries = self._ledger.entries
-        known = [entries[shown] for shown in self._shown if type(shown) is str]
+    def _write_record(self, known: Sequence[Entry]) -> None:
         removed = self._removed(len(known) - len(self._restored))
         places = self._places(known, set(removed))
         changes: dict[str, Any] = {
@@ -275,11 +298,14 @@ class _Reading:
         """Return the edits that change anything; what was written only where it was completed."""
         edits: list[_Row] = []
         for identity, text, data, words in self._edits:
-            if data is not None:
-                draft = "" if words_of(text) == words else words
-                edits.append([identity, text, data, *filter(None, [draft])])
-            elif text != self._ledger.entries[identity].text:
-                edits.append([identity, text, None])
+            entry = self._ledger.entries[identity]
+            if data is None and text == entry.text:
+                continue
+            draft = "" if data is None or words_of(text) == words else words
+            # Whoever wrote it short before may not have seen it since, and still have it so.
+            if not draft and entry.draft and (data is None or entry.draft[1] <= self._base):
+                draft = entry.draft[0]
+            edits.append([identity, text, data, *filter(None, [draft])])
         return edits
 
     def _removed(self, shown: int) -> list[str]:

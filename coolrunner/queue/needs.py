@@ -27,9 +27,15 @@ class Needs:
     ----------
     entries
         All experiments by ``ID``; it is looked at, and may grow.
+
+    Attributes
+    ----------
+    blocked
+        What `are_blocked` found, to be emptied whenever something changes.
     """
 
     def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self.blocked: dict[int, bool] = {}
         self._entries = entries
         self._groups: dict[int, _Group] = {}  # by the identity of the tuple: hashing a long one takes long
         self._dependents: dict[str, list[_Group]] = {}
@@ -54,12 +60,14 @@ class Needs:
         if entry.facts.needs:
             self._groups[id(entry.facts.needs)].members.discard(entry.id)
 
-    def release(self, entry: Entry) -> Iterator[Entry]:
-        """Yield those that need nothing more, now that an experiment is done."""
+    def release(self, entry: Entry) -> list[Entry]:
+        """Return those that need nothing more, now that an experiment is done."""
+        released: list[Entry] = []
         for group in self._dependents.pop(entry.id, ()):
             group.done += 1
             if group.done == len(group.needs):
-                yield from (self._entries[identity] for identity in group.members)
+                released += (self._entries[identity] for identity in group.members)
+        return released
 
     def are_met(self, entry: Entry) -> bool:
         """Whether all that an experiment needs is done."""
@@ -78,6 +86,26 @@ class Needs:
             and any(self._entries[identity].status is Status.WAITING for identity in group.members)
             for group in self._groups.values()
         )
+
+    def are_blocked(self, needs: tuple[str, ...]) -> bool:
+        """Whether one of these, or of those that they need in turn, will not run by itself."""
+        if id(needs) not in self.blocked:
+            asked, seen, stuck = [needs], {id(needs)}, False
+            while asked and not stuck:
+                for identity in asked.pop():
+                    needed = self._entries.get(identity)
+                    if needed is not None and needed.status in (Status.DONE, Status.RUNNING):
+                        continue
+                    if needed is None or needed.status is not Status.WAITING or needed.facts.hold:
+                        stuck = True
+                        break
+                    further = needed.facts.needs
+                    if further and id(further) not in seen:
+                        seen.add(id(further))
+                        asked.append(further)
+                        stuck = stuck or self.blocked.get(id(further), False)
+            self.blocked[id(needs)] = stuck
+        return self.blocked[id(needs)]
 
     def _is_done(self, identity: str) -> bool:
         entry = self._entries.get(identity)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from coolrunner.errors import Problem
 from coolrunner.queue.base import Facts, Status
 from coolrunner.queue.entries import Entry
-from coolrunner.yamlio import Source, dump, read_text
+
+if TYPE_CHECKING:
+    from coolrunner.yamlio import Source
 
 __all__ = ["Adopt", "Draft", "Refused", "Save", "canonical", "notes", "words_of"]
 
@@ -35,6 +37,8 @@ class Draft:
         Its place in the study's list.
     known
         The text that it had before, where it is a change; None for a new one.
+    others
+        All drafts of the same save, in its order; this one is among them.
     """
 
     source: Source
@@ -44,6 +48,7 @@ class Draft:
     identity: str
     index: int
     known: str | None = None
+    others: Sequence[Draft] = field(default=(), repr=False, compare=False)
 
 
 class Adopt(Protocol):
@@ -82,6 +87,8 @@ class Refused:
         written = self.text.split("\n")
         lines = [line for line in written if not line.startswith("ID:")]
         if lines == written:  # it stands in braces, say
+            from coolrunner.yamlio import dump, read_text
+
             value = read_text(f"{self.text}\n")
             lines = dump({key: value[key] for key in value if key != "ID"}).splitlines()
         note = f"# Not run, for {self.id} was started before. To run it so, make this a document:"
@@ -156,5 +163,9 @@ def words_of(document: str | Mapping[str, Any]) -> str:
     YamlError
         The text is not YAML.
     """
-    value = read_text(f"{document}\n") if isinstance(document, str) else document
+    value: Any = document
+    if isinstance(document, str):
+        from coolrunner.yamlio import read_text
+
+        value = read_text(f"{document}\n")
     return canonical({key: item for key, item in value.items() if key != "ID"})

@@ -13,10 +13,11 @@ import re
 from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
+from itertools import compress, count, islice
+from operator import itemgetter, ne
 from typing import NamedTuple
 
-__all__ = ["FIRST_LINE", "Piece", "Sheet", "compose", "compose_bytes", "take_apart"]
+__all__ = ["FIRST_LINE", "Piece", "Sheet", "Stretch", "compose", "compose_bytes", "take_apart"]
 
 FIRST_LINE = "# Coolrunner queue, version 1"
 _HELP = """\
@@ -52,6 +53,24 @@ class Piece(NamedTuple):
     is_remark: bool = False
 
 
+class Stretch(NamedTuple):
+    """Documents of a file that are word for word those that it should show, in that order.
+
+    Attributes
+    ----------
+    place
+        Of the first one among the texts of the file.
+    number
+        Of the first one among those that it should show.
+    length
+        How many they are.
+    """
+
+    place: int
+    number: int
+    length: int
+
+
 @dataclass(slots=True)
 class Sheet:
     """A queue file taken apart.
@@ -72,6 +91,8 @@ class Sheet:
         Whether something was written behind the mark of the end.
     open_end
         Whether it ends where a document should begin.
+    stretches
+        What a person left as it is, as far as that could be seen at once: above and below all changes.
     """
 
     text: str
@@ -81,6 +102,7 @@ class Sheet:
     whole: bool = False
     appended: bool = False
     open_end: bool = False
+    stretches: list[Stretch] = field(default_factory=list)
     # Most of 100,000 documents are never asked for, so only the odd ones are kept one by one.
     _odd: dict[int, Piece] = field(default_factory=dict)
     _runs: list[tuple[int, int]] = field(default_factory=list)
@@ -117,9 +139,21 @@ class Sheet:
         self._counted = (piece.at, line)
         return line, piece.at - self.text.rfind("\n", 0, piece.at)
 
-    def _add(self, chunks: Sequence[str], at: int) -> int:
-        """Add texts that need no second look; return where the next one begins."""
+    def _add(self, chunks: Sequence[str], at: int, number: int, unchanged: Iterable[Stretch]) -> int:
+        """Add texts that need no second look; return where the next one begins.
+
+        Parameters
+        ----------
+        number
+            The place of the first one among all chunks of the file.
+        unchanged
+            Which of all chunks are as they were.
+        """
         if chunks:
+            before = len(self.texts) - number
+            for stretch in unchanged:
+                if number <= stretch.place < number + len(chunks):
+                    self.stretches.append(stretch._replace(place=stretch.place + before))
             self._runs.append((len(self.texts), at))
             self.texts += chunks
         return at + sum(map(len, chunks)) + len(chunks) * len(_BETWEEN)
@@ -160,7 +194,7 @@ def _parts(study: str, revision: int, preamble: str, texts: Iterable[str]) -> li
     return parts
 
 
-def take_apart(text: str, known: Container[str] = ()) -> Sheet:
+def take_apart(text: str, known: Container[str] = (), shown: Sequence[str] = ()) -> Sheet:
     """Take a queue file apart, as far as that goes without reading its documents.
 
     Parameters
@@ -169,13 +203,16 @@ def take_apart(text: str, known: Container[str] = ()) -> Sheet:
         With ``\\n`` as its line breaks, and no byte order mark.
     known
         Texts of documents that need no second look.
+    shown
+        The documents that it should show, where these are without comments between them.
     """
     sheet = Sheet(text)
     head, at, done, mark, content, ended = "", 0, 0, "", False, False
     chunks = text.split(_BETWEEN)
     chunks[-1] = chunks[-1].removesuffix("\n")
-    for number in [number for number, chunk in enumerate(chunks) if chunk not in known]:
-        at = sheet._add(chunks[done:number], at)
+    unchanged = _unchanged(chunks, shown)
+    for number in [number for number in _changed(len(chunks), unchanged) if chunks[number] not in known]:
+        at = sheet._add(chunks[done:number], at, done, unchanged)
         for before, part, start in _cut(chunks[number], "---" if number else ""):
             mark = before
             ended = ended or mark == "..."
@@ -195,13 +232,38 @@ def take_apart(text: str, known: Container[str] = ()) -> Sheet:
         at += len(chunks[number]) + len(_BETWEEN)
         done = number + 1
     if done < len(chunks):
-        sheet._add(chunks[done:], at)
+        sheet._add(chunks[done:], at, done, unchanged)
         mark, content = "---", True
     sheet.revision, sheet.preamble = _split_head(head)
     sheet.whole = (mark == "..." and not content) or (not sheet.texts and not mark and _EMPTY in head + "\n")
     sheet.appended = ended and not sheet.whole
     sheet.open_end = mark == "---" and not content
     return sheet
+
+
+def _unchanged(chunks: Sequence[str], shown: Sequence[str]) -> list[Stretch]:
+    """Return which chunks of a file are as they were, above the first change and below the last one.
+
+    The first chunk is the comments at the top, and the last one has the mark of the end.
+    """
+    most = min(len(chunks) - 2, len(shown) - 1)
+    if most < 1:
+        return []
+    differ = map(ne, islice(chunks, 1, None), islice(shown, most))
+    above = next(compress(count(), differ), most)
+    differ = map(ne, islice(reversed(chunks), 1, None), islice(reversed(shown), 1, 1 + most - above))
+    below = next(compress(count(), differ), most - above)
+    found = Stretch(1, 0, above), Stretch(len(chunks) - 1 - below, len(shown) - 1 - below, below)
+    return [stretch for stretch in found if stretch.length]
+
+
+def _changed(chunks: int, unchanged: Iterable[Stretch]) -> Iterator[int]:
+    """Yield the numbers of the other chunks."""
+    done = 0
+    for stretch in unchanged:
+        yield from range(done, stretch.place)
+        done = stretch.place + stretch.length
+    yield from range(done, chunks)
 
 
 def _cut(chunk: str, mark: str) -> Iterator[tuple[str, str, int]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coolrunner.errors import Problem, YamlError
 from coolrunner.queue.saves import words_of
-from coolrunner.queue.text import Piece, Sheet
-from coolrunner.yamlio import Document, Source, read_text
+from coolrunner.queue.text import Piece, Sheet, Stretch
+
+if TYPE_CHECKING:
+    from coolrunner.yamlio import Source
 
 __all__ = ["Documents", "Written"]
 
@@ -47,11 +49,17 @@ class Documents:
         The save.
     by_text
         The IDs of all experiments by their documents.
+    standing
+        The IDs of those that the file should show, for the save's `coolrunner.queue.text.Stretch`es.
 
     Attributes
     ----------
     exact
         For each place the experiment whose document stands there word for word, where it comes first.
+    stretches
+        The documents that are known to stand where they stood; none where one of them stands twice.
+    places
+        The places of all others.
     seen
         All of these.
     own
@@ -60,21 +68,31 @@ class Documents:
         What is wrong with them.
     """
 
-    def __init__(self, sheet: Sheet, source: Source, by_text: Mapping[str, str]) -> None:
+    def __init__(
+        self, sheet: Sheet, source: Source, by_text: Mapping[str, str], standing: Sequence[str] = ()
+    ) -> None:
         self._sheet = sheet
         self._source = source
-        self.exact: list[str | None] = list(map(by_text.get, sheet.texts))
+        self.exact: list[str | None] = []
+        self.stretches = sheet.stretches
+        self.places: list[int] = []
+        for stretch in (*sheet.stretches, Stretch(len(sheet.texts), 0, 0)):
+            first = len(self.exact)
+            self.places += range(first, stretch.place)
+            self.exact += map(by_text.get, sheet.texts[first : stretch.place])
+            self.exact += standing[stretch.number : stretch.number + stretch.length]
         self.seen: set[str] = set(filter(None, self.exact))
         self.problems: list[Problem] = []
         if len(self.exact) - self.exact.count(None) > len(self.seen):
             self._drop_twins()
         self.own: dict[int, Written] = {}
-        for place in [place for place, identity in enumerate(self.exact) if identity is None]:
+        for place in [place for place in self.places if self.exact[place] is None]:
             written = None if sheet.is_remark(place) else self._parsed(sheet.piece(place))
             if written is not None:
                 self.own[place] = written
 
     def _drop_twins(self) -> None:
+        self.stretches, self.places = [], [*range(len(self.exact))]
         first: set[str] = set()
         for place, identity in enumerate(self.exact):
             if identity in first:
@@ -83,6 +101,8 @@ class Documents:
                 first.add(identity)
 
     def _parsed(self, piece: Piece) -> Written | None:
+        from coolrunner.yamlio import read_text
+
         line, column = self._sheet.place(piece)
         try:
             value = read_text(" " * (column - 1) + piece.text + "\n", self._source.name, line)
@@ -104,6 +124,8 @@ class Documents:
         return Written(piece, value, identity, words_of(value))
 
     def _problem(self, piece: Piece, message: str, hint: str = "", path: tuple[str, ...] = ()) -> None:
+        from coolrunner.yamlio import Document
+
         content = _CONTENT.search(piece.text)
         before = content.start() if content else 0
         line = self._sheet.place(piece)[0] + piece.text.count("\n", 0, before)

@@ -46,6 +46,7 @@ def console_listener(
     inline: bool = False,
     program: str = "python run.py",
     rerun: str = "",
+    resume: str = "",
     stdout: TextIO | None = None,
     stderr: TextIO | None = None,
 ) -> Listener:
@@ -57,8 +58,8 @@ def console_listener(
         As in `resolve_mode`.
     program
         How this person runs experiments: ``python run.py`` or ``coolrunner run``.
-    rerun
-        The command that ran the study, without ``--pick``; ``PROGRAM --exp STUDY`` if not given.
+    rerun, resume
+        The commands that run all of the study, and what is left of it, as in `Summary`.
     stdout, stderr
         The streams, if not those of `sys`.
     """
@@ -71,7 +72,7 @@ def console_listener(
     if form == "live":
         from coolrunner.reporting.live import LiveListener
 
-        return LiveListener(out, err, Summary(program, rerun))
+        return LiveListener(out, err, Summary(program, rerun, resume))
     from coolrunner.reporting.plain import PlainListener, QuietListener
 
-    return QuietListener(err) if form == "quiet" else PlainListener(out, err, Summary(program, rerun))
+    return QuietListener(err) if form == "quiet" else PlainListener(out, err, Summary(program, rerun, resume))

@@ -47,8 +47,9 @@ class Progress:
     failed: int = 0
     interrupted: int = 0
     running: dict[str, Running] = field(default_factory=dict)
-    _begun: float = field(default_factory=time.monotonic)
-    _last: float = 0.0
+    # The seconds that led to a result or a failure, and since when the next ones count.
+    _spent: float = 0.0
+    _since: float = field(default_factory=time.monotonic)
 
     def take(self, event: Event) -> None:
         """Take notice of an event; one that ends an experiment leaves it in `running` until `drop`."""
@@ -60,18 +61,23 @@ class Progress:
             self.total = max(self.total, self.started)
             self.running[event.id] = Running(self.started, event.name, event.differing, time.monotonic())
         elif kind is ExperimentFinished:
-            self._ended("done")
+            self.done += 1
+            self._count_time()
         elif kind is ExperimentFailed:
-            self._ended("failed")
+            self.failed += 1
+            self._count_time()
         elif kind is ExperimentInterrupted:
-            self._ended("interrupted")
+            self.interrupted += 1
+            if len(self.running) <= 1:  # with the last one that ran; the time of others still counts
+                self._since = time.monotonic()
         elif kind is StudyStarted:
             assert isinstance(event, StudyStarted)
-            self.total, self._begun = event.total, time.monotonic()
+            self.total, self._since = event.total, time.monotonic()
 
-    def _ended(self, how: str) -> None:
-        setattr(self, how, getattr(self, how) + 1)
-        self._last = time.monotonic()
+    def _count_time(self) -> None:
+        now = time.monotonic()
+        self._spent += now - self._since
+        self._since = now
 
     def drop(self, identity: str) -> None:
         """Forget an experiment that does not run any more."""
@@ -96,9 +102,11 @@ class Progress:
         """Return an estimate of the seconds that are left, or None before the first end.
 
         What counts is the time from one end to the next: it knows of experiments that run side by
-        side and of what passes between two of them.
+        side and of what passes between two of them. Those that were interrupted tell nothing of how
+        long one takes.
         """
-        if not self.ended:
+        counted = self.done + self.failed
+        if not counted:
             return None
-        each = (self._last - self._begun) / self.ended
-        return max(each * (self.total - self.ended) - (time.monotonic() - self._last), 0.0)
+        each = self._spent / counted
+        return max(each * (self.total - self.ended) - (time.monotonic() - self._since), 0.0)

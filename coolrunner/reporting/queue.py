@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from coolrunner.reporting.streams import painter, width_for, write_text
 from coolrunner.reporting.tables import Column, fit, is_numeric, layout
-from coolrunner.reporting.text import brief, cut, duration, one_line, pairs, short_keys
+from coolrunner.reporting.text import brief, cut, duration, one_line, pairs, short_keys, size
 
 __all__ = [
     "QueueRow",
@@ -33,6 +33,8 @@ _INDENTED: dict[str, Any] = {
     "break_long_words": False,
     "break_on_hyphens": False,
 }
+#: What runners lend, beside a number of jobs, as it is headed.
+_SHARES = {"gpus": "GPUs", "cpus": "CPUs", "memory": "memory"}
 #: Where a person has to do something, or nobody can.
 _DIMMED = frozenset({"held", "done", "removed", "skipped"})
 #: How experiments may stand, in the order in which they are counted up.
@@ -77,12 +79,25 @@ class QueueRow:
 
 @dataclass(frozen=True, slots=True)
 class RunnerRow:
-    """One runner: how its process is called, how it is with it, how many it runs, seconds since it began."""
+    """One runner.
+
+    Attributes
+    ----------
+    where, state
+        How its process is called, and how it is with it.
+    running, age
+        How many experiments it runs, and seconds since it began.
+    lends, used
+        What it has for experiments, and how much of that they have: ``jobs``, ``cpus``, ``gpus``,
+        ``memory`` in bytes, each as far as it is known.
+    """
 
     where: str
     state: str
     running: int
     age: float
+    lends: Mapping[str, float] = field(default_factory=dict)
+    used: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,19 +204,34 @@ def print_status(status: QueueStatus, *, file: TextIO, width: int | None = None)
     lines = [paint(status.title, "bold"), counted(status.counts) or "nothing is in it"]
     lines += [paint(text, "yellow") for remark in status.remarks for text in remark.split("\n")]
     if status.runners:
-        rows = status.runners
-        table = [
-            Column("runner", [cut(row.where, _HOST) for row in rows]),
-            Column("", [row.state for row in rows]),
-            Column("runs", [str(row.running) for row in rows], right=True),
-            Column("for", [duration(row.age) for row in rows], right=True),
-        ]
-        lines += ["", *layout(table, paint)]
+        lines += ["", *layout(_runners(status.runners, room), paint)]
     if status.running:
         lines += ["", *layout(_running(status.running, room), paint)]
     if status.outlook:
         lines += ["", status.outlook]
     write_text(file, "\n".join(lines) + "\n")
+
+
+def _runners(rows: Sequence[RunnerRow], room: int | None) -> list[Column]:
+    columns = [
+        Column("runner", [cut(row.where, _HOST) for row in rows]),
+        Column("", [row.state for row in rows]),
+        Column("runs", [_share(row, "jobs") or str(row.running) for row in rows], right=True),
+        Column("for", [duration(row.age) for row in rows], right=True),
+    ]
+    for rank, (key, header) in enumerate(_SHARES.items(), 1):
+        cells = [_share(row, key) for row in rows]
+        if any(cells):
+            columns.append(Column(header, cells, right=True, rank=rank))
+    return fit(columns, room)[0]
+
+
+def _share(row: RunnerRow, key: str) -> str:
+    """Return how much of what it lends is in use: ``2 of 16``; empty where it lends none."""
+    if not row.lends.get(key):
+        return ""
+    shown = size if key == "memory" else brief
+    return f"{shown(row.used.get(key, 0))} of {shown(row.lends[key])}"
 
 
 def _running(rows: Sequence[RunningRow], room: int | None) -> list[Column]:

@@ -44,12 +44,16 @@ class Summary:
     program
         How experiments are run: ``python run.py`` or ``coolrunner run``. The other commands are spelt alike.
     rerun
-        The command that ran this study, without ``--pick``; made from `program` if empty.
+        The command that runs this study, without ``--pick``; made from `program` if empty.
+    resume
+        The command that runs what has no result in the logs yet; empty where these hold results of
+        another time, which it would go by.
     """
 
-    def __init__(self, program: str, rerun: str = "") -> None:
+    def __init__(self, program: str, rerun: str = "", resume: str = "") -> None:
         self._program = program
         self._rerun = rerun
+        self._resume = resume
         self._ranking = Ranking()
         self._failures: list[ExperimentFailed] = []
 
@@ -123,6 +127,8 @@ class Summary:
         if event.queue and (event.unfinished or event.stopped):
             again = " --resume" if event.stopped else ""
             steps.append(f"{self._program} --queue {shlex.quote(event.queue)}{again}")
+        elif event.unfinished and self._resume:
+            steps.append(self._resume)
         elif event.unfinished:
             rerun = self._rerun or f"{self._program} --exp {shlex.quote(event.study)}"
             steps.append(f"{rerun} --pick {ranges(event.unfinished)}")

@@ -20,6 +20,7 @@ __all__ = [
     "pairs",
     "ranges",
     "short_keys",
+    "size",
     "spread",
     "tail_of",
     "width_of",
@@ -71,6 +72,14 @@ def _large(value: int) -> str:
         return f"{value:.4g}"
     except OverflowError:
         return f"a number of {value.bit_length()} bits"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes: ``8G``, ``1.5G``, ``512M``, in powers of 1024."""
+    for unit, power in (("T", 40), ("G", 30), ("M", 20)):
+        if count >= 1 << power:
+            return f"{count / (1 << power):.1f}".removesuffix(".0") + unit
+    return f"{count:g} bytes" if count else "0"
 
 
 def spread(mean: float, deviation: float, count: int) -> str:

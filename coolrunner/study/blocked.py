@@ -8,6 +8,8 @@ from coolrunner.queue.ledger import Ledger
 
 __all__ = ["blocked_because", "left_behind"]
 
+# So many lines are shown.
+_MOST = 5
 _WHICH = {
     Status.FAILED: "which failed",
     Status.INTERRUPTED: "which was interrupted",
@@ -58,4 +60,6 @@ def left_behind(ledger: Ledger, here: int = 0) -> list[str]:
     if before > 0:
         which = "experiment failed or was" if before == 1 else "experiments failed or were"
         lines.append(f"{before} {which} interrupted before; --resume tries again")
+    if len(lines) > _MOST:
+        lines[_MOST:] = [f"... and {len(lines) - _MOST} more are held or blocked"]
     return lines

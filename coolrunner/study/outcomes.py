@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from coolrunner.definition.differing import pick_keys
 from coolrunner.definition.plan import Planned
@@ -15,13 +15,10 @@ from coolrunner.execution.base import Ending, Outcome
 from coolrunner.execution.stopping import Stop
 from coolrunner.queue.base import Ended, Status
 from coolrunner.study.brief import Brief
+from coolrunner.study.holder import QueueHolder
 from coolrunner.study.past import PastIndex
 from coolrunner.study.patience import Patience, retry_delay
 from coolrunner.study.records import Records
-
-if TYPE_CHECKING:
-    from coolrunner.queue.file import FileQueue
-    from coolrunner.queue.memory import MemoryQueue
 
 __all__ = ["Outcomes"]
 
@@ -34,7 +31,7 @@ class Outcomes:
 
     Parameters
     ----------
-    brief, queue
+    brief, holder
         The study, and where its experiments are known.
     emit
         Announces.
@@ -64,7 +61,7 @@ class Outcomes:
     def __init__(
         self,
         brief: Brief,
-        queue: MemoryQueue[Planned] | FileQueue[Planned],
+        holder: QueueHolder,
         emit: Callable[[Event], None],
         stop: Stop,
         past: PastIndex,
@@ -78,7 +75,7 @@ class Outcomes:
         self.paused = ""
         self.differing: list[tuple[Any, ...]] = []
         self._brief = brief
-        self._queue = queue
+        self._holder = holder
         self._emit = emit
         self._stop = stop
         self._past = past
@@ -86,10 +83,6 @@ class Outcomes:
         self._patience = Patience(max_failures, breaker=brief.settings.breaker)
         self._losses: Counter[str] = Counter()
         self._unread: dict[str, tuple[set[str], set[str]]] = {}
-
-    def go_on_with(self, queue: FileQueue[Planned]) -> None:
-        """Tell another queue from now on, which has taken over all experiments."""
-        self._queue = queue
 
     def take(self, planned: Planned, outcome: Outcome) -> None:
         """Write down how an experiment ended, then announce it: in this order."""
@@ -132,9 +125,11 @@ class Outcomes:
         LogError
             What `commit` raises.
         """
-        ended = Ended(outcome.error, outcome.kind, outcome.elapsed, retry_at)
+        noted = self._holder.ledger.entries[planned.id].run
+        run = outcome.run if status is not Status.DONE and outcome.run != noted else ""
+        ended = Ended(outcome.error, outcome.kind, outcome.elapsed, retry_at, run)
         try:
-            return self._queue.finish(planned.id, status, ended, commit)
+            return self._holder.queue.finish(planned.id, status, ended, commit)
         except QueueError as error:
             self.break_off(error)
             return True
@@ -177,7 +172,7 @@ class Outcomes:
         )
 
     def _record_failed(self, planned: Planned, outcome: Outcome) -> None:
-        entry = self._queue.ledger.entries[planned.id]
+        entry = self._holder.ledger.entries[planned.id]
         if entry.failures < entry.facts.retries and not self._stop.final:
             delay = retry_delay(entry.failures + 1)
             if self._finish(planned, Status.FAILED, outcome, retry_at=time.time() + delay):
@@ -196,10 +191,10 @@ class Outcomes:
         self._note_failed(planned, outcome, record, log[0] if log else "")
         self._patience.fail(outcome.elapsed)
         if self._patience.is_over and not self._stop.final:
-            if len(self._queue):
+            if len(self._holder.queue):
                 self._emit(Notice(self._patience.end, "error"))
             self._stop.end_by_failures()
-        elif self._patience.breaks() and len(self._queue) and not self._stop.final:
+        elif self._patience.breaks() and len(self._holder.queue) and not self._stop.final:
             self._pause_or_end()
 
     def _pause_or_end(self) -> None:

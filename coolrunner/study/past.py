@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from coolrunner.definition.names import GIVEN_NAMES
 from coolrunner.definition.plan import Planned
@@ -11,7 +11,7 @@ from coolrunner.execution.base import Past
 from coolrunner.experiment import Experiment, freeze
 from coolrunner.queue.base import Status
 from coolrunner.queue.entries import Entry
-from coolrunner.queue.ledger import Ledger
+from coolrunner.study.holder import QueueHolder
 
 __all__ = ["PastIndex"]
 
@@ -26,33 +26,20 @@ _WHY = {
 }
 
 
-class _Items(Protocol):
-    @property
-    def ledger(self) -> Ledger:
-        """The state of the queue."""
-
-    def item(self, entry: Entry) -> Planned:
-        """Return an experiment."""
-
-
 class PastIndex:
     """Finds the experiments before one, in its repetition of the list, by place or name.
 
     Parameters
     ----------
-    queue
+    holder
         Where all experiments of the study are known.
     """
 
-    def __init__(self, queue: _Items) -> None:
-        self._queue = queue
+    def __init__(self, holder: QueueHolder) -> None:
+        self._holder = holder
         self._results: dict[str, Mapping[str, Any]] = {}
         self._by_name: dict[str, list[int]] = {}
         self._indexed = 0
-
-    def go_on_with(self, queue: _Items) -> None:
-        """Look at another queue from now on, which has taken over all experiments."""
-        self._queue = queue
 
     def remember(self, identity: str, results: Mapping[str, Any]) -> None:
         """Keep the results of a finished experiment at hand; others are looked up in their logs."""
@@ -77,9 +64,9 @@ class PastIndex:
             index = planned.index + key if key < 0 else first + key
             if not first <= index < planned.index:
                 raise IndexError(f"E[{key}]: there are {planned.before} experiments before this one")
-        ledger = self._queue.ledger
+        ledger = self._holder.ledger
         entry = ledger.entries[ledger.roster[index]]
-        found = self._queue.item(entry)
+        found = self._holder.queue.item(entry)
         where = f"experiment {found.name!r} (index {index})"
         if not found.runs:
             return found.experiment
@@ -106,7 +93,7 @@ class PastIndex:
         return results
 
     def _nearest(self, name: str, first: int, before: int) -> int:
-        ledger = self._queue.ledger
+        ledger = self._holder.ledger
         while self._indexed < ledger.next_index:
             identity = ledger.roster.get(self._indexed)
             if identity is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -305,7 +304,8 @@ def _end_of(entry: Entry) -> Mapping[str, Any]:
     end: dict[str, Any] = {"t": "end", "id": entry.id, "status": entry.status.value}
     if entry.status is Status.WAITING:  # it has failed or was lost, and is tried again
         end.update(status=Status.FAILED.value, until=entry.not_before)
-    return {**end, "error": entry.error, "kind": entry.kind, "elapsed": entry.elapsed}
+    run = {"run": entry.run} if entry.run else {}
+    return {**end, "error": entry.error, "kind": entry.kind, "elapsed": entry.elapsed, **run}
 
 
 def _free(path: Path) -> Path:
@@ -314,18 +314,6 @@ def _free(path: Path) -> Path:
         number += 1
         place = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return place
-
-
-def _history(entry: Entry) -> Iterable[Mapping[str, Any]]:
-    ended = {
-        Status.DONE: Status.DONE,
-        Status.FAILED: Status.FAILED,
-        Status.INTERRUPTED: Status.INTERRUPTED,
-        Status.RUNNING: Status.INTERRUPTED,
-    }.get(entry.status)
-    if ended is not None:
-        yield {"t": "claim", "id": entry.id, "at": time.time()}
-        yield {"t": "end", "id": entry.id, "status": ended.value, "error": entry.error, "kind": entry.kind}
 
 
 def _how_it_stands(entry: Entry, ledger: Ledger) -> str:

@@ -5,16 +5,40 @@ from __future__ import annotations
 import datetime
 import socket
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from coolrunner.definition.plan import Planned
-from coolrunner.errors import LogError
+from coolrunner.errors import LogError, UsageError
 from coolrunner.execution.base import Outcome
 from coolrunner.queue.steps import step
-from coolrunner.results.yamllog import LogBook, failed_log, record_text
+from coolrunner.results.yamllog import LogBook, YamlLog, failed_log, record_text
 
-__all__ = ["Records"]
+__all__ = ["Records", "check_logs"]
+
+
+def check_logs(logs: Iterable[str], definition: str) -> None:
+    """See that logs of results can be written, and those of failures beside them.
+
+    Parameters
+    ----------
+    definition
+        The file that the study was read from; empty where it is not at hand.
+
+    Raises
+    ------
+    UsageError
+        One of them is the definition.
+    LogError
+        One of them cannot be written.
+    """
+    forbidden = Path(definition).resolve() if definition else None
+    for log in logs:
+        if Path(log).resolve() == forbidden:
+            raise UsageError(f"YamlLog: {log} is the definition itself; results need their own file")
+        YamlLog.check(log)
+        YamlLog.check(failed_log(log))
 
 
 class Records:
@@ -59,6 +83,8 @@ class Records:
         record["ID"] = planned.id
         record["STUDY"] = self._study
         record["HOST"] = self._host
+        if outcome.run:
+            record["RUN"] = outcome.run
         record["STARTED"] = started.isoformat(timespec="seconds")
         record["TIME_ELAPSED"] = round(outcome.elapsed, 6)
         return record

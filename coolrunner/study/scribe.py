@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
 from coolrunner.definition.adding import Adding, Completed, complete_text
 from coolrunner.definition.expressions import History
+from coolrunner.definition.needs import after_names, asked_of_past, is_name
 from coolrunner.definition.plan import Plan, Planned, new_id
+from coolrunner.definition.templates import MARK
 from coolrunner.errors import DefinitionError, Position, Problem, nearest
 from coolrunner.experiment import Experiment, freeze
 from coolrunner.queue.base import Facts
@@ -21,6 +24,7 @@ from coolrunner.yamlio import Document, dump, read_text
 
 __all__ = ["StudyScribe"]
 
+_Place = tuple[int, str]  # index and ID
 _USES_E = re.compile(r"\bE\b")
 
 
@@ -49,7 +53,9 @@ class StudyScribe:
         self._adding: tuple[Mapping[str, Any], Adding] | None = None
         self._logged: dict[str, LoggedIds] = {}
         self._drafted: dict[int, Experiment] = {}
-        self._drafted_ids: dict[int, str] = {}
+        self._save: Sequence[Draft] = ()  # the one of which drafts were adopted last, and these
+        self._adopted: dict[str, Facts] = {}
+        self._known: dict[int, dict[str, list[_Place]]] = {}  # what the queue has, since a place of its list
 
     def new_id(self) -> str:
         """Return a fresh ``ID``."""
@@ -113,11 +119,15 @@ class StudyScribe:
             known=known,
             rnd_taken=lambda number: False,
         )
-        needs = self._needs(draft, completed, ledger, first)
-        facts = facts_from(completed.values, draft.index, first, needs)
+        if draft.others is not self._save or not draft.others:
+            self._save, self._adopted, self._known = draft.others, {}, {}
+        if before is not None and known is not None and _asks_for_the_same(known, completed):
+            needs = before.facts.needs
+        else:
+            needs = self._needs(draft, completed, ledger, first)
+        facts = self._adopted[draft.identity] = facts_from(completed.values, draft.index, first, needs)
         if known is None:
             self._drafted[draft.index] = Experiment(completed.values)
-            self._drafted_ids[draft.index] = draft.identity
         return complete_text(draft.text + "\n", completed, draft.identity).removesuffix("\n"), facts
 
     def _adding_of(self, ledger: Ledger) -> Adding:
@@ -141,37 +151,89 @@ class StudyScribe:
         """Return the IDs of those that a document waits for; they must be known, and not wait for it."""
         if not completed.after and not completed.past:
             return ()
+        own = str(completed.values.get("Name"))
+        by_name = self._by_name(draft, own, ledger, first)
         needs: dict[str, None] = {}
-        by_name: dict[str, list[tuple[int, str]]] = {}
-        for entry in ledger.entries.values():
-            if entry.facts.runs and entry.facts.first >= first and entry.id != draft.identity:
-                by_name.setdefault(entry.facts.name, []).append((entry.facts.index, entry.id))
-        for index in range(ledger.next_index, draft.index):  # those above it in the same save
-            if index in self._drafted_ids:
-                name = str(self._drafted[index].inputs.get("Name"))
-                by_name.setdefault(name, []).append((index, self._drafted_ids[index]))
         for name in completed.after:
-            if name not in by_name:
-                raise _wrong(draft, "After", *_unknown(name, by_name, draft))
-            needs.update((identity, None) for _, identity in by_name[name])
+            if name in by_name:
+                needs.update((identity, None) for _, identity in by_name[name])
+            elif name != own or "After" in draft.value:  # else it stands in the defaults, for the others
+                raise _wrong(draft, "After", *_unknown(name, own, by_name))
         for asked in completed.past:
             found = _asked(asked.key, by_name, ledger, first, draft.index)
             if found:
                 needs[found] = None
-        circle = _circle(ledger, draft.identity, needs)
-        if circle:
-            raise _wrong(draft, "After", f"it would wait for itself: {circle}")
+        circle = self._circle(ledger, draft, needs)
+        if circle is not None:
+            names = " → ".join([own, *circle, own])
+            raise _wrong(draft, "After", f"it would wait for itself: {names}")
         return tuple(needs)
 
+    def _by_name(self, draft: Draft, own: str, ledger: Ledger, first: int) -> Mapping[str, list[_Place]]:
+        """Return those that a document may wait for, by name: known, or of the same save."""
+        others = {other.identity: other for other in draft.others}
+        known = self._known.get(first)
+        if known is None:
+            known = self._known[first] = {}
+            for entry in ledger.entries.values():
+                facts = entry.facts
+                is_other = entry.id != draft.identity and entry.id not in others
+                if is_other and facts.runs and facts.index >= first:
+                    known.setdefault(facts.name, []).append((facts.index, entry.id))
+        found: dict[str, list[_Place]] = {}
+        for other in others.values():
+            name = self._name_of(other)
+            # Several of one name that are to wait for it wait for those above them.
+            is_below = name == own and other.index > draft.index
+            if name and other.identity != draft.identity and other.index >= first and not is_below:
+                found.setdefault(name, [*known.get(name, ())]).append((other.index, other.identity))
+        return ChainMap(found, known)
 
-def _unknown(name: str, by_name: Mapping[str, object], draft: Draft) -> tuple[str, str]:
+    def _name_of(self, draft: Draft) -> str:
+        """Return the name of another draft, as far as it is known yet."""
+        facts = self._adopted.get(draft.identity)
+        if facts is not None:
+            return facts.name
+        name = draft.value.get("Name")
+        return str(name) if is_name(name) and not str(name).startswith(MARK) else ""
+
+    def _circle(self, ledger: Ledger, draft: Draft, needs: Mapping[str, None]) -> list[str] | None:
+        """Return the names along a way from `needs` back to a draft; None where there is none."""
+        others = {other.identity for other in draft.others}
+
+        def facts_of(identity: str) -> Facts | None:
+            if identity in others:
+                return self._adopted.get(identity)  # one that is not adopted yet will look for itself
+            entry = ledger.entries.get(identity)
+            return entry.facts if entry else None
+
+        stack: list[tuple[str, tuple[str, ...]]] = [(need, (need,)) for need in needs]
+        seen = set(needs)
+        while stack:
+            current, way = stack.pop()
+            if current == draft.identity:
+                return [facts.name for facts in map(facts_of, way[:-1]) if facts]
+            facts = facts_of(current)
+            for need in facts.needs if facts else ():
+                if need not in seen:
+                    seen.add(need)
+                    stack.append((need, (*way, need)))
+        return None
+
+
+def _asks_for_the_same(known: Mapping[str, Any], completed: Completed) -> bool:
+    """Whether a changed document waits for what it waited for: then its names mean what they meant."""
+    return (
+        after_names(known.get("After")) == completed.after and tuple(asked_of_past(known)) == completed.past
+    )
+
+
+def _unknown(name: str, own: str, by_name: Mapping[str, object]) -> tuple[str, str]:
     """Return message and hint for a name in ``After`` that nobody has."""
-    if name == str(draft.value.get("Name")):
+    if name == own:
         return f"After: {name} would wait for itself", "remove it"
-    message = f"After: no experiment of this study is named {name!r}"
-    if re.search(rf"^Name: *['\"]?{re.escape(name)}['\"]? *$", draft.source.text, re.MULTILINE):
-        return message, "it stands further down and is new as well: move it above this document"
     close = nearest(name, by_name)
+    message = f"After: no experiment of this study is named {name!r}"
     return message, f"did you mean {close}?" if close else ""
 
 
@@ -183,22 +245,6 @@ def _asked(
         return max(before)[1] if before else ""
     identity = ledger.roster.get(index + key if key < 0 else first + key, "")
     return identity if identity and ledger.entries[identity].facts.runs else ""
-
-
-def _circle(ledger: Ledger, identity: str, needs: Mapping[str, None]) -> str:
-    """Return the names along a way from `needs` back to an experiment; empty where there is none."""
-    stack: list[tuple[str, tuple[str, ...]]] = [(need, (need,)) for need in needs]
-    seen = set(needs)
-    while stack:
-        current, way = stack.pop()
-        if current == identity:
-            return " → ".join(ledger.entries[step].facts.name for step in (identity, *way))
-        entry = ledger.entries.get(current)
-        for need in entry.facts.needs if entry else ():
-            if need not in seen:
-                seen.add(need)
-                stack.append((need, (*way, need)))
-    return ""
 
 
 def _wrong(draft: Draft, key: str, message: str, hint: str = "") -> DefinitionError:

@@ -17,7 +17,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.nodes import ScalarNode
 
-__all__ = ["FLOAT_WITHOUT_DOT", "Loader", "resolve_plain", "scalar_text"]
+__all__ = ["FLOAT_WITHOUT_DOT", "Loader", "block_text", "resolve_plain", "scalar_text"]
 
 #: Floats that YAML 1.1 overlooks: no dot, or no sign in the exponent.
 FLOAT_WITHOUT_DOT = re.compile(r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)[eE][-+]?[0-9]+\Z")
@@ -36,6 +36,8 @@ _STR = "tag:yaml.org,2002:str"
 _resolver: Any = Loader("")  # only its tables and constructors are used; it reads nothing
 # Names and words that no table claims, in block and in flow context alike.
 _PLAIN_WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./()+*-]*(?: [A-Za-z0-9_./()+*][A-Za-z0-9_./()+*-]*)*\Z")
+# In a block only ": " and " #" mean something in a line that begins with a letter; a list may end in it.
+_PLAIN_LINE = re.compile(r"[A-Za-z_](?:[!-9;-~]|:(?=[!-~])| +(?=[!\"$-~]))*\Z")
 _BOOLEANS_ELSEWHERE = frozenset("yYnN")  # to YAML 1.1 itself, though not to PyYAML
 _QUOTABLE = re.compile(r"[\x20-\x7e]*\Z")
 _resolved: dict[str, Any] = {}
@@ -79,6 +81,24 @@ def _string_text(text: str) -> str | None:
     if _QUOTABLE.match(text):
         return "'" + text.replace("'", "''") + "'"
     return None
+
+
+def block_text(value: Any) -> str | None:
+    """Return `value` as in `scalar_text`, good in block context alone: there fewer texts need quotes.
+
+    So an expression stays as a person would write it: ``lr: solve E['pretrain'].lr * 2``.
+    """
+    text = scalar_text(value)
+    if (
+        text is not None
+        and text[:1] == "'"
+        and type(value) is str
+        and _PLAIN_LINE.match(value)
+        and _resolver.resolve(ScalarNode, value, (True, False)) == _STR
+        and value not in _BOOLEANS_ELSEWHERE
+    ):
+        return value
+    return text
 
 
 def scalar_text(value: Any) -> str | None:

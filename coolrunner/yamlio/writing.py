@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from coolrunner.yamlio.scalars import scalar_text
+from coolrunner.yamlio.scalars import block_text, scalar_text
 
 __all__ = ["dump", "flow_text"]
 
@@ -80,7 +80,7 @@ def flow_text(value: Any) -> str:
 def _mapping_lines(mapping: Mapping[Any, Any], indent: str, lines: list[str]) -> None:
     for key, value in mapping.items():
         name = scalar_text(key)
-        text = scalar_text(value)
+        text = block_text(value)
         if text is not None and name is not None and len(name) < 120:
             lines.append(f"{indent}{name}: {text}")
         elif name is None or len(name) >= 120:  # libyaml reads a simple key of up to 128 bytes

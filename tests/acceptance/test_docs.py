@@ -43,6 +43,16 @@ def commands(page: str) -> list[tuple[str, list[str]]]:
     return [(command, output) for command, output in found if not command.startswith(ELSEWHERE)]
 
 
+def write_files(page: str, place: Path) -> None:
+    """Write the files of a page: the blocks that begin with a comment that names one."""
+    for language in ("python", "yaml"):
+        for text in blocks(page, language):
+            named = re.match(r"# ([\w/]+\.(?:py|yaml))\n", text)
+            if named is not None:
+                (place / named[1]).parent.mkdir(exist_ok=True)
+                (place / named[1]).write_text(text)
+
+
 @pytest.fixture
 def bin(tmp_path: Path) -> Path:
     """Commands that a reader has: this Python, and Coolrunner as if it were installed."""
@@ -61,6 +71,7 @@ def test_the_commands_of_the_docs_run_and_print_what_is_shown(page: str, bin: Pa
         shutil.copytree(ROOT / Path(TEMPLATE).parent, place)
     else:
         place = copy_checkout(tmp_path / "checkout")
+    write_files(page, place)
     steps = commands(page)
     if any("digits.yaml" in command for command, _ in steps):
         pytest.importorskip("sklearn", reason="the extra [examples] is not installed")

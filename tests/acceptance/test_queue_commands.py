@@ -144,7 +144,7 @@ def test_a_queue_is_shown_while_a_runner_works_on_it(project: Project) -> None:
     assert lines[5].endswith("needs bad (waiting)")
     assert lines[-1] == "1 running, 4 waiting"
     status = do(project, "status")
-    assert f":{study.process.pid}  alive     1" in status
+    assert f":{study.process.pid}  alive  1 of 1" in status
     assert "running   " in status
     go(project)
     assert study.finish().status == 1
@@ -206,6 +206,42 @@ def test_show_prints_the_document_and_what_became_of_it(project: Project) -> Non
     assert [entry["what"].split()[0] for entry in row["history"]] == ["put", "started", "runs", "done"]
 
 
+def test_what_a_runner_has_is_shown_with_what_is_in_use(project: Project) -> None:
+    cpus = len(os.sched_getaffinity(0))
+    study = live(project, STUDY.replace("gate: true", "gate: true\nResources: {cpus: 1, memory: 100M}"))
+    (runner,) = ask(project, "status")["runners"]
+    assert (runner["lends"]["jobs"], runner["lends"]["cpus"]) == (1, cpus)
+    assert runner["used"] == {"jobs": 1, "cpus": 1, "memory": 100 * 2**20}
+    status = do(project, "status")
+    assert f"1 of {cpus}  100M of " in status
+    assert "1 of 1" in status
+    do(project, "add", "Name=huge", f"Resources={{cpus: {cpus + 1}}}")
+    do(project, "add", "Name=fits", f"Resources={{cpus: {cpus}}}")
+    told = " ".join(do(project, "explain", "huge").split())
+    count = f"{cpus} CPU{'' if cpus == 1 else 's'}"
+    assert f"it asks for {cpus + 1} CPUs, and no runner at work has that ({os.uname().nodename}:" in told
+    assert f" has {count}): start one where there is more" in told
+    assert ask(project, "explain", "huge")["experiments"][0]["reasons"][-1]["kind"] == "too_large"
+    assert f"it asks for {count}: it starts on a runner that has this free" in do(project, "explain", "fits")
+    go(project)
+    study.finish()
+    assert "fits" in names(project)
+
+
+def test_gpus_are_known_once_an_experiment_has_asked_for_one(project: Project) -> None:
+    study = live(project, STUDY, "--wait")
+    assert "gpus" not in ask(project, "status")["runners"][0]["lends"]
+    do(project, "add", "Name=drawing", "Resources={gpus: 64}")
+    assert "it asks for 64 GPUs: it starts on a runner" in do(project, "explain", "drawing")
+    go(project)
+    runner = until(lambda: ask(project, "status")["runners"][0]["lends"].get("gpus") is not None, "the GPUs")
+    assert runner
+    told = " ".join(do(project, "explain", "drawing").split())
+    assert "it asks for 64 GPUs, and no runner at work has that" in told
+    study.process.send_signal(signal.SIGTERM)
+    study.finish()
+
+
 def test_what_went_down_with_its_runner_is_shown_as_lost_and_comes_back(project: Project) -> None:
     study = live(project)
     for pid in project.processes():
@@ -237,6 +273,18 @@ def test_a_mistake_in_the_file_is_shown_with_its_place(project: Project) -> None
     go(project)
     study.finish()
     assert names(project) == ["first", "second", "third"]
+
+
+def test_a_mistake_in_the_file_is_told_once_by_every_command(project: Project) -> None:
+    at_rest(project)
+    file = project.path / "queue.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("lr: 0.3", "lr: 0.3: 1").replace("lr: 0.2", "lr: 0.25"))
+    calls = "ls;status;explain second third;hold fourth;release fourth;prio 1 fourth;prio 0 fourth"
+    calls += ";move fourth --top;rm fourth;add Name=new;edit;pause;resume;cancel second;free second;retry bad"
+    for call in calls.split(";"):
+        done = queue(project, *call.split(), EDITOR="true")
+        assert (done.stdout + done.stderr).count("lr: 0.3: 1") == 1, call
 
 
 def test_what_was_saved_with_no_runner_is_shown_as_it_will_be(project: Project) -> None:
@@ -282,7 +330,11 @@ def test_a_call_that_is_wrong_says_what_would_be_right(project: Project) -> None
     assert "no verb 'lss'; did you mean ls?" in refused(project, "lss")
     assert "the verb comes first: coolrunner queue ls queue.yaml" in refused(project, "queue.yaml", "ls")
     assert "there is no queue quee.yaml; did you mean queue.yaml?" in refused(project, "ls", "quee.yaml")
-    assert "study.yaml is no queue" in refused(project, "status", "study.yaml")
+    told = refused(project, "status", "study.yaml")
+    assert "study.yaml is a definition; it is run with coolrunner run --exp study.yaml" in told
+    assert "its queue is queue.yaml" in told
+    assert "no verb 'sl'; did you mean ls?" in refused(project, "sl")
+    assert "no verb 'remove'; did you mean rm?" in refused(project, "remove")
     assert "is called 'secnd'; did you mean second?" in refused(project, "explain", "secnd")
     assert "which experiment? coolrunner queue show queue.yaml ID" in refused(project, "show")
     assert "no experiment stands 'runing'; did you mean running?" in refused(
@@ -293,6 +345,28 @@ def test_a_call_that_is_wrong_says_what_would_be_right(project: Project) -> None
     assert "there are other.yaml, queue.yaml" in refused(project, "ls")
     assert "first" in do(project, "ls", "--queue", "queue.yaml")
     assert "nothing is in this queue" in do(project, "ls", "other.yaml.journal")
+
+
+def test_a_file_of_another_kind_is_told_with_what_it_is_for(project: Project) -> None:
+    project.module(MODULE.replace("while exp.gate", "while False"))
+    project.study(STUDY)
+    assert project.run("-q").status == 1
+    for arguments in (["--queue", "log.yaml"], ["--exp", "log.yaml"]):
+        done = project.run(*arguments)
+        assert done.status == 2
+        assert "log.yaml is a log of results; to try again what failed: " in done.stderr
+        assert done.stderr.endswith("run.py --queue log.failed.yaml\n")
+    assert "log.failed.yaml is a log of failures; " in refused(project, "ls", "log.failed.yaml")
+    (project.path / "log.failed.yaml").unlink()
+    assert refused(project, "ls", "log.yaml").endswith("coolrunner run --exp study.yaml --resume\n")
+    done = project.run("--exp", "queue.yaml")
+    assert done.status == 2
+    assert "queue.yaml is a queue; to go on with it: " in done.stderr
+    assert done.stderr.endswith("run.py --queue queue.yaml\n")
+    project.write("memory.yaml", "Module: modules.module\n---\nName: a\n")
+    assert "its queue is in memory (--queue-file FILE" in refused(project, "ls", "memory.yaml")
+    project.write("wrong.yaml", "Module: modules.nowhere\n---\nName: a\n")
+    assert "the Module 'modules.nowhere' cannot be found" in project.run("--exp", "wrong.yaml").stderr
 
 
 def test_help_names_every_verb_and_each_verb_has_help(project: Project) -> None:
@@ -488,6 +562,9 @@ def test_a_change_that_makes_no_sense_says_why_and_changes_nothing(project: Proj
     assert "cannot be cancelled: waiting" in refused(project, "cancel", "second")
     assert "cannot be tried again: waiting" in refused(project, "retry", "second")
     assert "which experiment? coolrunner queue hold queue.yaml ID" in refused(project, "hold")
+    assert do(project, "prio", "second", "-2.5") == do(project, "prio", "7", "second")
+    assert ask(project, "show", "second")["experiments"][0]["priority"] == 7
+    do(project, "prio", "second", "third", "0")
     assert "which priority? coolrunner queue prio queue.yaml 5 ID" in refused(project, "prio", "second")
     assert "or --failed, --interrupted" in refused(project, "retry")
     assert "one of the arguments --top --bottom --before --after" in refused(project, "move", "second")

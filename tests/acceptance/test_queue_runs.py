@@ -148,7 +148,8 @@ def test_a_queue_in_use_is_not_begun_anew(live: Live) -> None:
     ("arguments", "error"),
     [
         (["--queue", "nowhere.yaml"], "the queue nowhere.yaml does not exist"),
-        (["--queue", "study.yaml"], "study.yaml is no queue; a definition is run with --exp study.yaml"),
+        (["--queue", "study.yaml"], "study.yaml is a definition; it is run with "),
+        (["--queue", "modules/module.py"], "--queue: modules/module.py is no queue"),
         (["--queue-file", "study.yaml"], "study.yaml is the definition itself"),
         (["--queue", "queue.yaml", "--queue-file", "queue.yaml"], "not allowed with argument"),
         (["--resume", "--append"], "not allowed with argument"),
@@ -156,8 +157,8 @@ def test_a_queue_in_use_is_not_begun_anew(live: Live) -> None:
         (["--why"], "--why explains what --resume leaves out; add --resume"),
         (["+Global.queue=", "--fresh"], "--fresh is about a queue file; name one with --queue-file FILE"),
         (["+Global.queue=", "--wait"], "--wait stays for what is added to a queue file"),
-        (["--jobs", "0"], "a whole number from 1 was expected, not '0'"),
-        (["--jobs", "many"], "a whole number from 1 was expected, not 'many'"),
+        (["--jobs", "0"], "a whole number from 1, or auto, was expected, not '0'"),
+        (["--jobs", "many"], "a whole number from 1, or auto, was expected, not 'many'"),
     ],
 )
 def test_a_wrong_call_ends_with_status_2_and_makes_no_queue(

@@ -358,7 +358,7 @@ def test_a_record_says_where_when_and_for_how_long_it_ran(project: Project, exec
     before = datetime.datetime.now().astimezone().replace(microsecond=0)
     done = project.json(*executor)
     (record,) = project.log("new/directory/log.yaml")
-    assert list(record)[-5:] == ["ID", "STUDY", "HOST", "STARTED", "TIME_ELAPSED"]
+    assert list(record)[-6:] == ["ID", "STUDY", "HOST", "RUN", "STARTED", "TIME_ELAPSED"]
     assert (
         before <= datetime.datetime.fromisoformat(record["STARTED"]) <= datetime.datetime.now().astimezone()
     )
@@ -734,3 +734,38 @@ def test_a_ctrl_c_while_libraries_are_warmed_is_heeded(project: Project) -> None
     study.interrupt()
     assert study.finish().status == 130
     project.check_nothing_runs()
+
+
+# --- what is left ----------------------------------------------------------------------------------
+
+LEFT = """
+Module: modules.module
+---
+Name: first
+---
+Name: bad
+---
+Name: last
+seed: parse E[0].RND_IDX
+"""
+
+
+def test_the_command_for_what_is_left_keeps_the_numbers_that_were_drawn(project: Project) -> None:
+    project.module("def main(exp):\n    assert exp.Name != 'bad' or Path('mended').exists()\n")
+    project.study(LEFT)
+    stopped = project.run("--fail-fast", "--pick", "0,1,2")
+    command = stopped.stdout.splitlines()[-1].strip()
+    assert command.endswith("run.py --exp study.yaml --pick 0,1,2 --resume")
+    project.write("mended", "")
+    assert project.run(*shlex.split(command)[2:]).status == 0
+    first, bad, last = project.log()
+    assert (first["Name"], bad["Name"], last["seed"]) == ("first", "bad", first["RND_IDX"])
+
+
+def test_what_is_left_is_named_where_the_log_has_results_of_another_time(project: Project) -> None:
+    """Else these would count, and nothing would be run."""
+    project.module("def main(exp):\n    assert exp.Name != 'bad' or not Path('log.yaml').exists()\n")
+    project.study(LEFT)
+    assert project.run("--pick", "0").status == 0
+    stopped = project.run("--fail-fast")
+    assert stopped.stdout.splitlines()[-1].strip().endswith("run.py --exp study.yaml --pick 1,2")

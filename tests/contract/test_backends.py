@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ from coolrunner.execution.base import (
     Report,
     Warned,
 )
+from coolrunner.execution.forker import Forker
 from coolrunner.execution.inline import InlineBackend
 from coolrunner.execution.local import LocalBackend
 from coolrunner.execution.pinning import PinBoard
@@ -566,3 +568,18 @@ def test_a_helper_that_dies_takes_its_jobs_with_it_and_the_next_are_started_by_a
     for name in ("a2", "b2", "c2"):
         several.start(name, {"Module": module, "Name": name}, slot=several.reserve())
     assert {several.end(name).ending for name in ("a2", "b2", "c2")} == {Ending.FINISHED}
+
+
+def test_a_helper_whose_runner_is_gone_starts_nothing_more(tmp_path: Path) -> None:
+    """Though it was told to, and reads that only afterwards."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\nos.register_at_fork(before=lambda: open(os.environ['FORKED'], 'w').close())\n"
+    )
+    told = {"FORKED": str(tmp_path / "forked"), "PYTHONPATH": str(tmp_path)}
+    forker = Forker(str(tmp_path), {**os.environ, **told})
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        forker.start("a", b"", {}, [theirs.fileno()])
+    forker.let_go()
+    forker.wait()
+    assert not (tmp_path / "forked").exists()

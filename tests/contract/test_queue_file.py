@@ -14,13 +14,23 @@ from typing import Any
 import pytest
 
 from coolrunner.errors import QueueError
-from coolrunner.queue import claims, journal
+from coolrunner.proof import Life, process_here, this_process
+from coolrunner.queue import claims, desk, journal
 from coolrunner.queue.base import Ended, Status
 from coolrunner.queue.claims import claim_life, live_runners, stale_for
 from coolrunner.queue.file import FileQueue, journal_of, read_ledger
-from coolrunner.queue.proof import Life, process_here, this_process
 from tests.checkouts import ROOT
-from tests.queue_studies import SmallScribe, Trial, ids, open_queue, trials
+from tests.queue_studies import (
+    SmallScribe,
+    Trial,
+    documents,
+    head,
+    ids,
+    open_queue,
+    save,
+    trials,
+    with_documents,
+)
 from tests.studies import until
 
 OpenQueue = Callable[..., FileQueue[Trial]]
@@ -153,6 +163,44 @@ def test_processes_that_take_at_the_same_time_take_each_experiment_once(path: Pa
     assert found == Counter(names)
     assert read_ledger(path).counts[Status.DONE] == 150
     assert "# nothing waits" in path.read_text()
+
+
+def test_two_runners_that_read_the_same_save_of_a_long_file_take_it_up_once(
+    opened: OpenQueue, path: Path
+) -> None:
+    """Such a file is written anew only a moment later, so the second one still finds what was saved."""
+    one, other = opened(), opened()
+    names = [f"k{number}" for number in range(20)]
+    one.put(trials(names, note="x" * (desk.LONG // 15)))
+    old = path.read_text()
+    assert taken(one) == "k0"
+    edited = dict(zip(names, documents(old), strict=True))
+    edited["k0"] = edited["k0"].replace("Name: k0", "Name: again")  # runs already
+    edited["k1"] = edited["k1"].replace("Name: k1", "Name: changed")
+    edited["k2"] = edited["k2"].replace("Name: k2", "# a note\nName: k2")
+    del edited["k3"]
+    more = ["Name: new1", "Name: new1", "Name: new2\nID: mine\ntwice: 4", "# between", edited.pop("k9")]
+    text = with_documents(f"{head(old)}# above\n", [*edited.values(), *more])
+    save(path, text)
+    one.refresh()
+    records = (journal_of(path) / "journal.jsonl").read_bytes()
+    other.refresh()
+    assert (journal_of(path) / "journal.jsonl").read_bytes() == records
+    assert path.read_text() == text
+    changed, refused = said(one).splitlines()
+    assert changed == f"info: {path}: 2 changed, 1 removed, 3 added"
+    assert "k0 (k0) is running already" in refused
+    assert said(other) == ""
+    other.refresh()
+    one.refresh()
+    shown = path.read_text()
+    assert shown.count("# Not run, for k0 was started before.") == shown.count("# above\n") == 1
+    waiting = [entry.facts.name for entry in one.ledger.waiting()]
+    assert waiting == ["changed", "k2", *names[4:9], *names[10:], "new1", "new1", "new2", "k9"]
+    assert (said(one), said(other)) == ("", "")
+    save(path, text)
+    other.refresh()
+    assert "is running already" in said(other)  # this is another save
 
 
 def test_a_command_neither_runs_nor_keeps_a_runner_from_being_found(opened: OpenQueue) -> None:

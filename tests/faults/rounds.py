@@ -27,6 +27,11 @@ __all__ = ["Round"]
 RUNNERS = 4
 #: Seconds in which runners that nobody disturbs must have done what is left.
 PATIENCE = 90.0
+#: How a runner whose time has come is killed, and how often so. The first ones need an experiment under way.
+BUSY = {"a helper": 5, "a worker": 5, "a worker with its runner": 15, "while its helper hangs": 15}
+KINDS = {**BUSY, "hangs": 5, "with all others": 5, "": 50}
+#: Seconds for which a kill waits for an experiment under way.
+OCCASION = 1.0
 NEVER = float("inf")
 _MARK = "FAULT_HARNESS_MARK"
 
@@ -47,6 +52,8 @@ class Runner:
         How it is killed, or was.
     errors
         What it writes.
+    kind
+        In which way it is to be killed, when its time has come; None before that.
     """
 
     process: subprocess.Popen[bytes]
@@ -54,6 +61,7 @@ class Runner:
     after: float
     how: str
     errors: Path
+    kind: str | None = None
 
 
 @dataclass
@@ -86,6 +94,7 @@ class Round:
         self._runners: list[Runner] = []
         self._started = 0
         self._stopped: dict[int, float] = {}
+        self._owed = self._random.sample([*BUSY], len(BUSY))  # each of them comes, and soon
         (self.directory / "modules").mkdir()
         (self.directory / "locks").mkdir()
         (self.directory / "errors").mkdir()
@@ -226,31 +235,37 @@ class Round:
         return any(beats.glob(f"{runner.process.pid}-*"))
 
     def _kill(self, runner: Runner) -> None:
-        draw = self._random.random()
-        runner.how = ""
+        """Kill a runner, or something of it; where that needs an experiment under way, when there is one."""
+        if runner.kind is None:
+            (drawn,) = self._random.choices([*KINDS], [*KINDS.values()])
+            runner.kind = self._owed.pop() if self._owed else drawn
+        kind = runner.kind
         helpers = children(runner.process.pid)
         workers = [worker for helper in helpers for worker in children(helper)]
-        if draw < 0.05 and helpers:
-            self._end(helpers, "a helper")
+        victims = helpers if kind == "a helper" else workers
+        if kind in BUSY and not (victims and (kind != "while its helper hangs" or self._are_known(workers))):
+            if time.monotonic() < runner.kill_at + OCCASION:
+                return
+            self._owed.insert(0, kind)
+            kind = ""
+        runner.kind, runner.how = None, ""
+        if kind in ("a helper", "a worker"):
+            self._end(helpers if kind == "a helper" else workers[:1], kind)
             runner.kill_at = time.monotonic() + 0.5
             return
-        if draw < 0.1 and workers:
-            self._end(workers[:1], "a worker")
-            runner.kill_at = time.monotonic() + 0.5
-            return
-        if 0.85 < draw < 0.9:
-            # It hangs for a while, perhaps with the lock, and is none the worse for it.
+        if kind == "hangs":
+            # For a while, perhaps with the lock, and it is none the worse for it.
             self._hang(runner.process.pid)
             runner.kill_at = time.monotonic() + 1.5
             return
-        if draw < 0.25 and workers:
-            self._end(workers[:1], "a worker with its runner")
-        elif draw < 0.4 and workers and self._are_known(workers):
-            # Its experiments go on without it for a while, for their helper hangs.
+        if kind == "a worker with its runner":
+            self._end(workers[:1], kind)
+        elif kind == "while its helper hangs":
+            # Its experiments go on without it for a while.
             for helper in helpers:
                 self._hang(helper)
-            runner.how = "while its helper hangs"
-        if draw > 0.95:
+            runner.how = kind
+        elif kind == "with all others":
             for other in self._runners:
                 other.how = ""
                 other.process.kill()

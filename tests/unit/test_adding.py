@@ -224,6 +224,14 @@ def test_nothing_in_a_queue_is_skipped(text: str, study: str, message: str) -> N
     assert "give it a name, or remove the document" in found.hint
 
 
+@pytest.mark.parametrize("key", ["Nmae", "name", "Nam"])
+def test_a_name_that_is_misspelt_is_recognised(key: str) -> None:
+    found = problem(f"lr: 1\n{key}: new\n", "Module: timeit\n")
+    assert found.message == f"this experiment has no Name; is {key} meant as Name?"
+    assert found.position is not None
+    assert (found.position.line, found.position.column) == (2, 1)
+
+
 @pytest.mark.parametrize("text", ["- a\n- b\n", "just words\n", "---\n# nothing\n---\n"])
 def test_a_document_is_a_mapping(text: str) -> None:
     assert problem(text).position is not None

@@ -94,3 +94,9 @@ def test_the_values_at_the_paths_are_picked_by_dotted_key() -> None:
     configuration = {"a": 1, "opt": {"lr": 2, "m": {"b": None}}}
     paths = [("a",), ("opt", "lr"), ("opt", "m", "b"), ("opt", "x"), ("a", "x"), ("z",)]
     assert pick_keys(configuration, paths) == {"a": 1, "opt.lr": 2, "opt.m.b": None}
+
+
+def test_how_an_experiment_is_run_tells_it_from_no_other() -> None:
+    keys = {"After": ["a"], "Hold": True, "Priority": 5, "Repeat": 2, "Resources": {"gpus": 1}, "Retries": 3}
+    more = {"Timeout": "1h", "YamlLog": "log.yaml"}
+    assert differing_keys([{"lr": 1}, {"lr": 1, **keys, **more}, {"lr": 2, "Priority": 1}]) == [("lr",)]

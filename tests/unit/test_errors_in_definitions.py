@@ -332,7 +332,7 @@ def test_an_unknown_setting_that_is_near_to_none_is_told_which_there_are() -> No
         ("queue: 3", 10, "Global.queue is 3; the path of a file was expected", "queue: queue.yaml"),
         ("queue: ''", 10, "Global.queue is ''; the path of a file was expected", "queue: queue.yaml"),
         ("queue: /", 10, "Global.queue is '/', a directory; a file was expected", "name a file"),
-        ("root: out", 9, "Global.root is 'out'; run directories are not supported yet", "set it to null"),
+        ("root: [out]", 9, "Global.root is ['out']; the path of a directory", "root: null for none"),
         ("jobs: 0", 9, "Global.jobs is 0; a whole number from 1, or auto, was expected", ""),
         ("jobs: true", 9, "Global.jobs is true; a whole number from 1, or auto, was expected", ""),
         ("gpus: 0", 9, "Global.gpus is 0; a list of GPUs was expected", "[0, 1]"),

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from coolrunner.queue import proof
-from coolrunner.queue.proof import Heartbeat, Life, Process, life, process_here, silence, this_process
+from coolrunner import proof
+from coolrunner.proof import Heartbeat, Life, Process, life, process_here, silence, this_process
 
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the kernel has no /proc")
 
@@ -160,7 +160,7 @@ def test_a_process_in_a_container_looks_in_its_own_namespace() -> None:
         pytest.skip("no namespace can be made here")
     script = (
         "import os, json, subprocess, sys\n"
-        "from coolrunner.queue.proof import *\n"
+        "from coolrunner.proof import *\n"
         "me = this_process()\n"
         "child = subprocess.Popen(['sleep', '60'])\n"
         "it = process_here(child.pid)\n"
@@ -268,7 +268,7 @@ def test_a_killed_runner_falls_silent(tmp_path: Path) -> None:
     beat = tmp_path / "runner"
     script = (
         "import pathlib, sys\n"
-        "from coolrunner.queue.proof import Heartbeat\n"
+        "from coolrunner.proof import Heartbeat\n"
         "Heartbeat(pathlib.Path(sys.argv[1]), 0.01)\n"
         "input()"
     )

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from coolrunner.errors import QueueError
+from coolrunner.proof import process_here
 from coolrunner.queue import changes, claims
 from coolrunner.queue.base import Status
 from coolrunner.queue.changes import Changed, set_key
 from coolrunner.queue.file import FileQueue
-from coolrunner.queue.proof import process_here
 from coolrunner.yamlio import read_text
 from tests.queue_studies import Trial, documents, ids, open_queue, save, trials
 

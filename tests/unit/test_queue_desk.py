@@ -7,16 +7,18 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from coolrunner import yamlio
 from coolrunner.errors import QueueError
-from coolrunner.queue import desk, exchange, late, saves, written
+from coolrunner.proof import process_here, this_process
+from coolrunner.queue import desk, exchange, late
 from coolrunner.queue.base import Status
 from coolrunner.queue.exchange import Signature
 from coolrunner.queue.file import FileQueue, journal_of
-from coolrunner.queue.proof import process_here
 from tests.queue_studies import (
     SmallScribe,
     Trial,
@@ -230,7 +232,8 @@ def test_a_broken_save_says_where_and_is_never_overwritten(queue: FileQueue[Tria
     message = said(queue)
     assert message.startswith(f"error: {path}:14:8: not valid YAML")
     assert "\n    Name: c: x\n           ^\n" in message
-    assert message.endswith("until queue.yaml is mended, only what it holds unchanged is started")
+    assert "\nuntil queue.yaml is mended, only what it holds unchanged is started; " in message
+    assert message.endswith("runners wait for that (Ctrl-C twice ends one)")
     assert queue.problem().startswith(f"{path}:14:8")
     queue.put(trials("f", 5))
     queue.sync_file()
@@ -686,9 +689,8 @@ def test_what_is_unchanged_is_not_read_again(
         assert "ID: d" in text, text
         return real_read_text(text, *rest)  # type: ignore[arg-type]
 
-    real_read_text = saves.read_text
-    monkeypatch.setattr(saves, "read_text", read_text)
-    monkeypatch.setattr(written, "read_text", read_text)
+    real_read_text = yamlio.read_text
+    monkeypatch.setattr(yamlio, "read_text", read_text)
     save(path, path.read_text().replace("lr: 0.1\nID: d", "lr: 4\nID: d"))
     queue.refresh()
     assert "lr: 4\nID: d" in path.read_text()
@@ -702,3 +704,73 @@ def test_a_scribe_is_asked_only_for_what_people_wrote(path: Path) -> None:
     assert drained(queue) == "abc"
     assert [draft.identity for draft in scribe.adopted] == ["b"]
     queue.close()
+
+
+# --- long files, and what is left when all is over ---------------------------------------------------
+
+
+def test_what_a_person_saved_in_a_long_file_holds_before_that_is_written_anew(
+    queue: FileQueue[Trial], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "LONG", 0)
+    saved = without(path.read_text(), "a").replace("...\n", "---\nName: f\n...\n")
+    save(path, saved)
+    queue.refresh()
+    assert taken(queue) == "b"
+    assert path.read_text() == saved
+    assert queue.next_look() == 0.0
+    queue.refresh()
+    assert ids(path.read_text())[:-1] == ["c", "d", "e"]
+    assert queue.next_look() > 0.0
+    assert drained(queue).startswith("cdenew")
+
+
+def test_a_save_that_comes_before_a_long_file_is_written_anew_is_not_lost(
+    queue: FileQueue[Trial], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "LONG", 0)
+    other = open_queue(path)
+    text = path.read_text().replace("...\n", "---\nName: f\n...\n")
+    save(path, text)
+    queue.refresh()
+    other.refresh()
+    save_by_renaming(path, without(text, "b"))
+    queue.refresh()
+    other.refresh()
+    queue.refresh()
+    other.refresh()
+    assert ids(path.read_text())[:-1] == ["a", "c", "d", "e"]
+    new = ids(path.read_text())[-1]
+    assert (drained(queue), drained(other)) == (f"acde{new}", "")
+    other.close()
+
+
+def test_heartbeats_of_the_dead_are_deleted_by_whoever_leaves_last(
+    queue: FileQueue[Trial], path: Path
+) -> None:
+    beats = journal_of(path) / "beats"
+    gone = replace(this_process(), pid=2**22 + 1)  # above the highest number that Linux gives
+    dead = open_queue(path)
+    dead.write({"t": "runner", "r": "7-dead", "process": gone.to_data(), "at": 1.0})
+    (beats / "7-dead").touch()
+    (beats / "not-known").touch()
+    dead.close()
+    assert not (beats / "7-dead").exists()
+    queue.close()
+    assert [path.name for path in beats.iterdir()] == ["not-known"]
+
+
+def test_what_a_dead_runner_displaced_long_ago_goes_with_the_next_command(
+    queue: FileQueue[Trial], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(path, without(path.read_text(), "b"))
+    queue.refresh()
+    shelf = journal_of(path) / "displaced"
+    (left,) = shelf.iterdir()
+    place, _, rest = left.name.removeprefix("displaced-").split("-", 2)
+    left = left.rename(shelf / f"displaced-{place}-{2**22 + 1}-{rest}")
+    open_queue(path, runs=False).close()
+    assert len(list(shelf.iterdir())) == 1  # an editor may still write to it
+    monkeypatch.setattr(late, "KEEP", 0.0)
+    open_queue(path, runs=False).close()
+    assert not list(shelf.iterdir())

@@ -220,3 +220,22 @@ def test_one_may_read_without_the_right_to_write(path: Path) -> None:
     append(opened(path), 1)
     path.chmod(0o444)
     assert numbers(Journal(path, writable=False)) == [1]
+
+
+def test_two_halves_of_a_record_are_no_record_though_they_make_one_together(path: Path) -> None:
+    lines = [b'{"t":"a"}', b'{"t":["b"', b'"c"]}', b'{"t":"d"}']
+    path.write_bytes(HEADER + b"\n".join(lines) + b"\n")
+    journal = Journal(path)
+    assert [record["t"] for record in journal.read()] == ["journal", "a", "d"]
+    assert journal.damaged == 2
+    journal.close()
+
+
+def test_a_record_longer_than_what_is_read_at_once_is_read_whole(path: Path) -> None:
+    journal = opened(path)
+    journal.append([{"t": "a", "text": "x" * 3_000_000}, {"t": "b"}])
+    other = Journal(path)
+    assert [record["t"] for record in other.read()] == ["journal", "a", "b"]
+    assert not other.has_more()
+    journal.close()
+    other.close()

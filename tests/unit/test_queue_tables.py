@@ -111,6 +111,20 @@ def test_a_status_shows_runners_what_runs_and_what_is_wrong() -> None:
     ]
 
 
+def test_a_status_shows_how_much_of_what_a_runner_lends_is_in_use() -> None:
+    file = io.StringIO()
+    lends = {"jobs": 4, "cpus": 16, "gpus": 2, "memory": 64 * 2**30}
+    used = {"jobs": 3, "cpus": 6, "gpus": 0.5, "memory": 12 * 2**29}
+    rows = [RunnerRow("farm:12", "alive", 3, 4.0, lends, used), RunnerRow("old:7", "stale?", 0, 4.0)]
+    print_status(status(runners=rows), file=file)
+    assert file.getvalue().splitlines()[3:] == [
+        "runner             runs  for      GPUs     CPUs     memory",
+        "──────────────────────────────────────────────────────────",
+        "farm:12  alive   3 of 4  4 s  0.5 of 2  6 of 16  6G of 64G",
+        "old:7    stale?       0  4 s",
+    ]
+
+
 def test_a_narrow_terminal_leaves_the_runner_of_an_experiment_out() -> None:
     file = io.StringIO()
     rows = [

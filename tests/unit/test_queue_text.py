@@ -198,3 +198,36 @@ def test_places_are_found_in_any_order() -> None:
     sheet = take_apart(compose("x", 1, "", THREE))
     forth = places(sheet)
     assert [sheet.place(piece) for piece in reversed(sheet.pieces)] == forth[::-1]
+
+
+# --- what was left as it is --------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.integers(0, 6), unique=True, min_size=1),
+    st.lists(st.one_of(st.integers(0, 8), st.none()), max_size=8),
+)
+def test_what_stands_above_and_below_all_changes_is_known_at_once(
+    then: list[int], now: list[int | None]
+) -> None:
+    shown = [f"Name: a\nID: k{number}" for number in then]
+    saved = ["# a remark" if number is None else f"Name: a\nID: k{number}" for number in now]
+    text = compose("", 1, "", saved)
+    known = set(shown)
+    sheet, plain = take_apart(text, known, shown), take_apart(text, known)
+    found: list[int] = []
+    for place, number, length in sheet.stretches:
+        assert length
+        assert sheet.texts[place : place + length] == shown[number : number + length]
+        found += [*range(place, place + length), *range(number, number + length)]
+    assert len(found) <= 2 * min(len(shown), len(sheet.texts))
+    assert sheet.pieces == plain.pieces
+    assert (sheet.whole, sheet.revision, sheet.preamble) == (plain.whole, plain.revision, plain.preamble)
+
+
+def test_of_a_long_file_only_the_changed_documents_are_looked_at() -> None:
+    shown = [f"Name: a\nID: k{number}" for number in range(9)]
+    saved = [*shown[:4], "Name: b\nID: k4", *shown[5:]]
+    sheet = take_apart(compose("", 1, "", saved), set(shown), shown)
+    assert sheet.stretches == [(0, 0, 4), (5, 5, 3)]
+    assert sheet.texts == saved

@@ -147,6 +147,16 @@ def test_the_next_commands_are_spelt_as_this_person_spells_them() -> None:
     assert "  /opt/my-run/bin/python collect.py . --dest collected" in out.splitlines()
 
 
+def test_what_is_left_is_run_by_resuming_where_that_can_be() -> None:
+    command = "python run.py --exp s.yaml --resume"
+    assert shown("plain", [*STUDY, END], resume=command)[0].splitlines()[-1] == f"  {command}"
+    kept = dataclasses.replace(END, queue="queue.yaml")
+    last = shown("plain", [*STUDY, kept], resume=command)[0].splitlines()[-1]
+    assert last == "  python run.py --queue queue.yaml"
+    complete = dataclasses.replace(END, unfinished=[])
+    assert "--resume" not in shown("plain", [*STUDY, complete], resume=command)[0]
+
+
 def test_what_is_collected_next_is_where_the_logs_are() -> None:
     def suggested(*logs: str) -> str:
         end = StudyFinished("s.yaml", 9, 0, 0, 0, 1.0, 0, list(logs), [], [])

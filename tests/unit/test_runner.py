@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from coolrunner.definition.plan import Plan, read_plan
+from coolrunner.definition.plan import Plan, Planned, read_plan
 from coolrunner.definition.resources import Resources
-from coolrunner.errors import ListenerError, LogError, UsageError
+from coolrunner.errors import ListenerError, LogError, QueueError, UsageError
 from coolrunner.events import (
     Announcer,
     Event,
@@ -33,6 +33,8 @@ from coolrunner.execution.base import Backend, Ended, Ending, Job, Outcome, Past
 from coolrunner.execution.inline import InlineBackend
 from coolrunner.execution.pinning import PinBoard
 from coolrunner.experiment import Slot
+from coolrunner.queue.base import Fits
+from coolrunner.queue.memory import MemoryQueue
 from coolrunner.runner import RunOptions, Study
 from coolrunner.study.opening import open_memory
 
@@ -166,7 +168,7 @@ def test_a_record_holds_what_the_design_says_in_its_order(directory: Path) -> No
     (record,) = log()
     assert list(record) == [
         "second", "Name", "first", "Repeat", "Module", "lr", "YamlLog", "REP", "RND_IDX",
-        "Z", "A", "SOLVED", "ID", "STUDY", "HOST", "STARTED", "TIME_ELAPSED",
+        "Z", "A", "SOLVED", "ID", "STUDY", "HOST", "RUN", "STARTED", "TIME_ELAPSED",
     ]  # fmt: skip
     assert list(record["second"]) == ["b", "a"]
     assert (record["first"], record["SOLVED"]) == ("solve 1 + 1", {"first": 2})
@@ -421,3 +423,58 @@ def test_two_logs_of_one_file_hold_all_records(directory: Path) -> None:
         "---\nName: c\nYamlLog: log.yaml\n"
     )
     assert [record["Name"] for record in log()] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("repeat", "told"),
+    [
+        (1, "it is left for another machine"),
+        (2, "it and 1 other like it are left for another machine"),
+        (3, "it and 2 others like it are left for another machine"),
+    ],
+)
+def test_what_this_machine_can_never_run_is_named_once(directory: Path, repeat: int, told: str) -> None:
+    class Small(Scripted):
+        def impossible(self, resources: Resources) -> str:
+            return "asks for too much" if resources.cpus else ""
+
+    backend = Small()
+    finished, recorder = run(
+        "Module: runner_module\n---\nName: held\nHold: true\nResources: {cpus: 2}\n---\nName: small\n"
+        f"---\nName: large\nResources: {{cpus: 2}}\nRepeat: {repeat}\n---\nName: small\n",
+        backend,
+    )
+    assert backend.started == ["small", "small"]
+    (notice,) = [event.message for event in recorder.of(Notice) if "too much" in event.message]
+    name, identity, rest = notice.split(" ", 2)
+    assert (name, rest) == ("large", f"asks for too much; {told}")
+    assert identity.startswith("(")
+    assert (finished.status, finished.left) == (1, repeat + 1)
+
+
+def test_a_slot_is_given_back_where_the_queue_cannot_be_worked_on(directory: Path) -> None:
+    class Counting(Scripted):
+        reserved = 0
+
+        def reserve(self, resources: Resources) -> Slot | None:
+            self.reserved += 1
+            return super().reserve(resources)
+
+        def release(self, slot: Slot) -> None:
+            self.reserved -= 1
+
+    class Broken(MemoryQueue[Planned]):
+        def take(self, fits: Fits | None = None) -> Planned | None:
+            assert fits is not None
+            assert fits("")
+            raise QueueError("the disk is full")
+
+    Path("study.yaml").write_text("Module: runner_module\n---\nName: a\n")
+    opened, backend, recorder = open_memory(read_plan("study.yaml")), Counting(), Recorder()
+    queue = Broken()
+    finished = Study(opened.brief, queue, backend, Announcer([recorder]), _PLAIN, opened.items).run()
+    assert (finished.status, finished.left, backend.started) == (1, 1, [])
+    assert backend.reserved == 0
+    assert [event.message for event in recorder.of(Notice)] == [
+        "the disk is full; what runs goes on to its end"
+    ]

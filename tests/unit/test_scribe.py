@@ -11,12 +11,13 @@ import pytest
 from coolrunner.definition.plan import Planned
 from coolrunner.errors import DefinitionError, Problem
 from coolrunner.queue.base import Facts, Status
-from coolrunner.queue.file import FileQueue
+from coolrunner.queue.file import FileQueue, read_ledger
 from coolrunner.queue.saves import Draft
 from coolrunner.study.brief import study_record
 from coolrunner.study.scribe import StudyScribe
 from coolrunner.yamlio import Source, read_text, split_documents
 from tests import definitions
+from tests.queue_studies import save
 
 STUDY = """\
 lr: 0.1
@@ -192,6 +193,83 @@ def test_its_needs_are_those_that_it_names(tmp_path: Path) -> None:
     assert study.adopt("Name: new\nx: solve E['b'].ACC\n")[1].needs == (ids[3],)
     assert study.adopt("Name: new\nx: solve E[0].ACC + E[-1].ACC\n")[1].needs == (ids[0], ids[3])
     assert study.adopt("Name: new\nx: solve E['skip'].shape\n")[1].needs == ()
+
+
+# --- several of one save ----------------------------------------------------------------------------
+
+
+def needs(study: Desk, added: str, *changes: tuple[str, str]) -> dict[str, tuple[str, ...]]:
+    """Save documents behind those in the queue; return the names that each experiment waits for."""
+    queue: FileQueue[Planned] = FileQueue(study.queue.path, study.scribe, runs=False)
+    text = queue.path.read_text()
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    try:
+        save(queue.path, text.removesuffix("...\n") + f"---\n{added}...\n")
+        queue.sync_file()
+        if queue.problem():
+            raise AssertionError(queue.problem())
+        entries = queue.ledger.entries.values()
+        names = {entry.id: entry.facts.name for entry in entries}
+        return {entry.facts.name: tuple(names[one] for one in entry.facts.needs) for entry in entries}
+    finally:
+        queue.close()
+
+
+def test_one_may_wait_for_another_of_the_same_save_wherever_that_stands(tmp_path: Path) -> None:
+    added = "Name: last\nAfter: [one, two]\n---\nName: one\n---\nName: two\nAfter: one\n---\nName: two\n"
+    found = needs(desk(tmp_path), added)
+    assert found["last"] == ("one", "two", "two")
+    assert found["one"] == ()
+
+
+def test_one_that_waited_in_the_queue_already_may_wait_for_a_new_one(tmp_path: Path) -> None:
+    change = ("Name: a\n", "Name: a\nAfter: new\n")
+    assert needs(desk(tmp_path), "Name: new\n", change)["a"] == ("new",)
+
+
+def test_a_new_name_counts_in_the_save_that_gives_it(tmp_path: Path) -> None:
+    found = needs(desk(tmp_path), "Name: new\nAfter: renamed\n", ("Name: a\n", "Name: renamed\n"))
+    assert found["new"] == ("renamed",)
+
+
+def test_those_of_one_name_wait_for_the_ones_above_them(tmp_path: Path) -> None:
+    study = desk(tmp_path)
+    assert needs(study, "Name: b\nAfter: b\n---\nName: b\nAfter: b\n")
+    added = [entry for entry in read_ledger(study.queue.path).entries.values() if entry.draft]
+    b, first = [planned.id for planned in study.planned[2:]], added[0].id
+    assert [entry.facts.needs for entry in added] == [tuple(b), (*b, first)]
+
+
+def test_one_that_an_after_of_the_defaults_names_does_not_wait_for_itself(tmp_path: Path) -> None:
+    study = desk(tmp_path, "After: pretrain\n---\nName: pretrain\n---\nName: a\n")
+    assert needs(study, "Name: late\n")["late"] == ("pretrain",)
+    (tmp_path / "other").mkdir()
+    study = desk(tmp_path / "other", "After: more\n---\nName: a\nAfter: []\n")
+    found = needs(study, "Name: new\n---\nName: more\n")
+    assert (found["new"], found["more"]) == (("more",), ())
+
+
+def test_a_circle_in_one_save_is_refused(tmp_path: Path) -> None:
+    added = "Name: x\nAfter: z\n---\nName: y\nAfter: x\n---\nName: z\nAfter: y\n---\nName: w\nAfter: z\n"
+    with pytest.raises(AssertionError) as raised:
+        needs(desk(tmp_path), added)
+    message = str(raised.value)
+    assert "it would wait for itself: z → y → x → z" in message
+    assert message.count("wait for itself") == 1
+
+
+def test_a_circle_that_a_save_breaks_open_is_none(tmp_path: Path) -> None:
+    study = desk(tmp_path, "lr: 1\n---\nName: a\n---\nName: b\nAfter: a\n")
+    found = needs(study, "Name: c\n", ("Name: a\n", "Name: a\nAfter: b\n"), ("After: a\n", ""))
+    assert (found["a"], found["b"]) == (("b",), ())
+
+
+def test_what_was_not_changed_in_a_document_waits_for_the_same(tmp_path: Path) -> None:
+    """Though its name has a wider meaning in the queue: all repetitions of the list."""
+    study = desk(tmp_path, "Global: {repeat: 2}\nlr: 1\n---\nName: a\n---\nName: b\nAfter: a\n")
+    assert needs(study, "Name: c\n", ("lr: 1\n", "lr: 2\n"))["b"] == ("a",)
 
 
 # --- what is wrong with one ------------------------------------------------------------------------

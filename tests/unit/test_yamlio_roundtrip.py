@@ -34,6 +34,15 @@ def test_what_is_written_is_read_back_equal_by_every_reader(value: dict[Any, Any
     assert same(value, read_text(text))
 
 
+@given(st.from_regex(r"[A-Za-z_][ -~]{0,12}", fullmatch=True) | st.sampled_from(TRICKY))
+def test_a_text_that_needs_no_quotes_is_read_back_equal_by_every_reader(text: str) -> None:
+    for value in ({"x": text}, {"x": {"y": text, "z": text}}):
+        written = dump(value)
+        assert yaml.load(written, Loader=yaml.CSafeLoader) == value
+        assert yaml.safe_load(written) == value
+        assert load(written) == read_text(written) == value
+
+
 @given(st.lists(mappings, max_size=4))
 @example([{"a": "---"}, {"b": "...\n---\n# x"}, {}, {"c": ["--- a"]}])
 def test_a_stream_of_documents_is_cut_and_read_back_equal(values: list[dict[Any, Any]]) -> None:
@@ -74,6 +83,14 @@ LOOKS: list[tuple[dict[str, Any], str]] = [
         "Name: vgg\nlr: 0.001\nwidth: 5\nok: true\nnone: null\n",
     ),
     ({"tiny": 1e-05, "text": "1e-3", "yes": "yes"}, "tiny: 1.0e-05\ntext: '1e-3'\n'yes': 'yes'\n"),
+    (
+        {"start": "solve E['pre'].lr * 2", "a": "parse [x for x in (1, 2)]", "url": "https://a.b:80/#c"},
+        "start: solve E['pre'].lr * 2\na: parse [x for x in (1, 2)]\nurl: https://a.b:80/#c\n",
+    ),
+    (
+        {"a": "parse {'b': 1}", "b": "x # y", "c": "it ends: ", "d": "it ends:", "l": ["solve a[0]"]},
+        "a: 'parse {''b'': 1}'\nb: 'x # y'\nc: 'it ends: '\nd: 'it ends:'\nl: ['solve a[0]']\n",
+    ),
     ({"l": [1, "a b", [2.5, None]], "e": []}, "l: [1, a b, [2.5, null]]\ne: []\n"),
     ({"m": {"a": {"b": 1}, "c": {}}}, "m:\n  a:\n    b: 1\n  c: {}\n"),
     ({"day": datetime.date(2021, 1, 1)}, "day: 2021-01-01\n"),
