@@ -107,9 +107,8 @@ class CollapsedLog:
                 if os.fstat(self._file).st_size != self._size:  # somebody emptied it, or wrote to it
                     self._anchor()
                 if self._missing:
-                    self._append(
-                        f"[{self._missing} bytes are missing here: {self.error and self.error.strerror}]\n".encode()
-                    )
+                    reason = self.error.strerror if self.error else ""
+                    self._append(f"[{self._missing} bytes are missing here: {reason}]\n".encode())
                     self._missing = 0
                 for start in range(0, len(data), _SLICE):
                     self._take_slice(data[start : start + _SLICE])

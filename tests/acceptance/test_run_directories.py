@@ -446,4 +446,3 @@ def test_a_pool_of_the_module_is_ended_without_a_word(project: Project, executor
     done = project.run(*executor)
     assert done.status == 0
     assert "Traceback" not in done.stderr + done.stdout
-    assert "KeyboardInterrupt" not in (runs(project)[0] / "log.txt").read_text()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import resource
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,23 +12,13 @@ from coolrunner.runs.directory import RunDirectory, write_whole
 from coolrunner.runs.layout import MANAGED, RESULTS
 from coolrunner.runs.root import Root
 from coolrunner.runs.status import RunState, RunStatus, move
+from tests.disks import full_after
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
     """A run of results."""
     return Root(tmp_path / "results").create("lr: 0.1\n", RunState(), name="resnet")
-
-
-@contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """No file gets more than so many bytes, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_file_appears_whole_or_not_at_all(run: RunDirectory) -> None:
@@ -59,10 +46,10 @@ def test_a_file_appears_whole_or_not_at_all(run: RunDirectory) -> None:
 
 def test_a_full_disk_leaves_what_was_there(run: RunDirectory) -> None:
     state = run.read_state()
-    with full_disk(10), pytest.raises(RunWriteError, match=r"status\.yaml cannot be written: No space left"):
+    with full_after(10), pytest.raises(RunWriteError, match=r"status\.yaml cannot be written: No space left"):
         run.write_state(move(state, RunStatus.DONE))
     assert run.read_state() == state
-    with full_disk(10), pytest.raises(RunWriteError):
+    with full_after(10), pytest.raises(RunWriteError):
         run.write_whole("files/new.bin", b"x" * 11)
     assert not (run.files / "new.bin").exists()
     assert [path.name for path in run.path.rglob(".*")] == []
@@ -70,7 +57,7 @@ def test_a_full_disk_leaves_what_was_there(run: RunDirectory) -> None:
 
 def test_a_full_disk_leaves_nothing_of_a_new_run(run: RunDirectory) -> None:
     root = Root(run.root)
-    with full_disk(3), pytest.raises(RunWriteError, match="cannot be made: File too large"):
+    with full_after(3), pytest.raises(RunWriteError, match="cannot be made: File too large"):
         root.create("lr: 0.1\n", RunState())
     assert root.runs() == [run]
     assert [path.name for path in root.path.rglob(".*")] == [".numbers"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -130,7 +131,7 @@ def test_a_disk_that_is_full_at_the_end_costs_no_result(order: Order) -> None:
 
 
 def test_output_of_this_process_is_in_the_log(order: Order, capfd: pytest.CaptureFixture[str]) -> None:
-    run(order, lambda exp: print("hello"), capture=True)
+    run(order, lambda exp: sys.stdout.write("hello\n"), capture=True)
     assert order.directory.log.read_text() == "hello\n"
     assert capfd.readouterr().out == "hello\n"
 

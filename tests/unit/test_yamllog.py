@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from coolrunner.results.logs import read_logs
 from coolrunner.results.sources import LogFile, Report
 from coolrunner.results.yamllog import HEADER, LogBook, YamlLog, failed_log, record_text
 from coolrunner.yamlio import to_plain
+from tests.disks import full_after
 
 FIRST = {"Name": "first", "text": "zwei Wörter", "TIME_ELAPSED": 0.5}
 SECOND = {"Name": "zweites", "note": "one\ntwo …\n", "nested": {"lr": 1e-05}, "TIME_ELAPSED": 1.5}
@@ -251,24 +249,13 @@ def test_a_log_that_a_person_takes_away_is_begun_again(path: Path, how: str) -> 
         assert documents(old) == [FIRST]
 
 
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond `size` bytes: what a full disk looks like."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_record_that_does_not_fit_on_the_disk_leaves_the_log_as_it_was(path: Path) -> None:
     log = YamlLog(str(path))
     log.append("a", FIRST)
     size = path.stat().st_size
     for room in (0, 1, 30, len(record_text("b", SECOND).encode()) - 1):
         with (
-            largest_file(size + room),
+            full_after(size + room),
             pytest.raises(LogError, match=r"log\.yaml cannot be written: File too"),
         ):
             log.append("b", SECOND)
@@ -284,7 +271,7 @@ def test_a_repair_for_which_there_is_no_room_loses_no_complete_record(path: Path
     torn = path.read_bytes()[:-5]
     for room in (0, 3, 70, 100):
         path.write_bytes(torn)
-        with largest_file(len(torn) + room), pytest.raises(LogError):
+        with full_after(len(torn) + room), pytest.raises(LogError):
             write(path, {"Name": "later", "text": "x" * 200})
         assert read(path) == [FIRST]
         write(path, {"Name": "later"})
