@@ -151,24 +151,28 @@ def nothing(table: Table, work: Path, runs: int, count: int) -> None:
     """Experiments that do nothing, inline and in fresh processes."""
     for number in (count, 10 * count):
         (work / f"nothing{number}.yaml").write_text(DEFINITION.format(count=number))
-    small = measure([*RUN, "--exp", f"nothing{count}.yaml", "--inline", "--quiet"], work, runs, "log.yaml")
+    bare, kept = "+Global.root=null", "+Global.root=kept"
+    command = [*RUN, "--exp", f"nothing{count}.yaml", "--quiet"]
+    small = measure([*command, "--inline", bare], work, runs, "log.yaml")
     table.row(f"{count:,} do-nothing experiments, --inline", small, count)
-    large = measure(
-        [*RUN, "--exp", f"nothing{10 * count}.yaml", "--inline", "--quiet"], work, runs, "log.yaml"
-    )
+    many = [*RUN, "--exp", f"nothing{10 * count}.yaml", "--quiet", "--inline"]
+    large = measure([*many, bare], work, runs, "log.yaml")
     table.row(f"{10 * count:,} the same", large, 10 * count, f"ratio to {count:,}: {large[0] / small[0]:.1f}")
+    with_runs = measure([*command, "--inline", kept], work, runs, "log.yaml")
+    table.row(f"{count:,} with run directories", with_runs, count)
     if has("sacred"):
         number = max(count // 10, 10)
         other, memory = measure([sys.executable, "sacred_app.py", str(number)], work, 1, "runs")
-        ratio = small[0] / count / (other / number)
+        ratio = with_runs[0] / count / (other / number)
         table.row(
             f"  Sacred, file storage, {number} runs in a loop",
             (other, memory),
             number,
             f"ratio ours/Sacred {ratio:.3f}",
         )
-    fresh = measure([*RUN, "--exp", f"nothing{count}.yaml", "--quiet"], work, runs, "log.yaml")
+    fresh = measure([*command, bare], work, runs, "log.yaml")
     table.row(f"{count:,} in fresh processes", fresh, count)
+    table.row(f"{count:,} with run directories", measure([*command, kept], work, runs, "log.yaml"), count)
     if shutil.which("parallel"):
         command = ["sh", "-c", f"seq {count} | parallel -j1 true"]
         other, memory = measure(command, work, 1)

@@ -159,8 +159,9 @@ def _is_stray(text: str, others: Sequence[str], known: Sequence[str]) -> bool:
 
 def execute(options: argparse.Namespace) -> int:
     """Run the study and return the exit status."""
-    # Here, as a project may have a json.py of its own, which is not meant for this process.
+    # Here, as a project may have files of these names, which are not meant for this process.
     import json  # noqa: F401
+    import platform  # noqa: F401
 
     directory = os.getcwd()  # noqa: PTH109 - as a string, for sys.path
     sys.path[:] = [directory, *(entry for entry in sys.path if entry not in (directory, ""))]

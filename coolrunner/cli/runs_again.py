@@ -58,6 +58,10 @@ def _restore(options: argparse.Namespace, run: RunDirectory) -> int:
     from coolrunner.runs.restoring import restore
 
     target = Path(options.directory)
+    with contextlib.suppress(OSError):  # which is told when it is written to
+        if not options.overwrite and target.is_dir() and any(target.iterdir()):
+            where = path_shown(target)
+            raise UsageError(f"{where} is not an empty directory: name another one, or --overwrite")
     written = restore(run, Store(run.store), target, overwrite=options.overwrite)
     if options.json:
         print_json([str(path) for path in written])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +14,10 @@ from coolrunner.cli.runs_read import elapsed_of, for_json, parameters_of, result
 from coolrunner.cli.verbs import add_json, print_json
 from coolrunner.errors import RunError, UnknownMarkError, UsageError, nearest
 from coolrunner.runs.directory import RunDirectory
-from coolrunner.runs.finding import directories
+from coolrunner.runs.finding import directories, in_order
+from coolrunner.runs.layout import EXMAN
 from coolrunner.runs.links import links_under
+from coolrunner.runs.names import safe_part
 from coolrunner.runs.root import Root
 from coolrunner.runs.status import RunState, RunStatus
 
@@ -25,6 +28,10 @@ _UNREADABLE = "unreadable"
 _STATUSES = [*(status.value for status in RunStatus), _UNREADABLE]
 # What says how an experiment is run, and not what it is.
 _BOOKKEEPING = {"Name", "ID", "Module", "Run", "Repeat", "RND_IDX", "YamlLog"}
+# What `ExParser` adds, and restores from no run.
+_OF_THE_PARSER = {"config_file", "git_dirty", "tmp"}
+# The module of an exception in front of its name, for which a line of a list has no room.
+_EXCEPTION = re.compile(r"\A(?:\w+\.)+(?=\w+(?::|\Z))")
 #: The columns that the list has anyway.
 _OURS = ("root", "id", "status", "name", "started", "time", "marks")
 
@@ -115,7 +122,11 @@ def _all(root: Root) -> list[_Place]:
             if order is not None:
                 found.append((order, place, entry.name))
     found.sort()
-    return [(place, name) for _, place, name in found]
+    if layout.numbered:
+        return [(place, name) for _, place, name in found]
+    runs = in_order([RunDirectory(root.path / place / name, layout) for _, place, name in found])
+    places = {name: place for _, place, name in found}
+    return [(places[run.name], run.name) for run in runs]
 
 
 def _usual(root: Root) -> list[_Place]:
@@ -224,9 +235,7 @@ def _print(found: Sequence[_Listed], *, several_roots: bool) -> None:
     from coolrunner.reporting.runs import RunRow, print_runs
 
     contents = [_contents(listed) for listed in found]
-    kept = [
-        _shown(parameters, listed.run.title) for (parameters, _), listed in zip(contents, found, strict=True)
-    ]
+    kept = [_shown(parameters, listed.run) for (parameters, _), listed in zip(contents, found, strict=True)]
     # What one door writes down of each run need not tell the others'.
     by_kind: dict[str, list[dict[str, Any]]] = {}
     for listed, parameters in zip(found, kept, strict=True):
@@ -243,7 +252,7 @@ def _print(found: Sequence[_Listed], *, several_roots: bool) -> None:
                 state.started if state is not None else "",
                 elapsed_of(state) if state is not None else None,
                 listed.marks,
-                listed.error or (state.error if state is not None else ""),
+                listed.error or (_EXCEPTION.sub("", state.error) if state is not None else ""),
                 dict(_named_apart("results", _scalars(results))),
                 dict(_named_apart("parameters", pick_keys(parameters, paths[listed.root.layout.kind]))),
                 path_shown(listed.root.path) if several_roots else "",
@@ -254,10 +263,14 @@ def _print(found: Sequence[_Listed], *, several_roots: bool) -> None:
         sys.stdout.write(f"\nno room for {', '.join(left_out)} (--json has all)\n")
 
 
-def _shown(parameters: Mapping[str, Any], title: str) -> dict[str, Any]:
+def _shown(parameters: Mapping[str, Any], run: RunDirectory) -> dict[str, Any]:
     """Return the parameters that may tell runs apart."""
     name = parameters.get("name")
-    left_out = {"ID", "name"} if name is None or str(name) == title else {"ID"}
+    left_out = {"ID"}
+    if name is None or safe_part(name) == run.title:
+        left_out.add("name")
+    if run.layout.kind == EXMAN.kind:
+        left_out |= _OF_THE_PARSER
     return {key: value for key, value in parameters.items() if key not in left_out}
 
 

@@ -28,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import coolrunner.runs.metrics  # noqa: F401 - what most Modules use: each child finds it here
 from coolrunner.execution import pinning
 from coolrunner.execution.base import Ending, Outcome
 from coolrunner.execution.child import run_experiment

@@ -6,14 +6,13 @@ The arguments are those that the users of rlpyt and exptools know.
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from coolrunner.errors import RunError
+from coolrunner.errors import RunError, UsageError
 from coolrunner.frontends.lifetime import Lifetime
 from coolrunner.frontends.manager_opening import Output
 from coolrunner.frontends.manager_runs import parameters
@@ -21,10 +20,11 @@ from coolrunner.frontends.origins import new_state
 from coolrunner.runs import current
 from coolrunner.runs.directory import RunDirectory
 from coolrunner.runs.layout import LAUNCHED
+from coolrunner.runs.names import parts_of
 from coolrunner.runs.root import Root
 from coolrunner.runs.session import Run
 from coolrunner.runs.snapshots import Snapshots
-from coolrunner.runs.status import RunStatus, is_alive, move, now
+from coolrunner.runs.status import RunStatus, is_alive, move, now, this_process_facts
 
 __all__ = ["logger_context"]
 
@@ -76,12 +76,14 @@ def logger_context(
     Raises
     ------
     UsageError
-        There is no such mode of snapshots.
+        There is no such mode of snapshots, or the parameters have no names.
     RunError
         There is such a run already, and it is not to go on, is done, or is still under way.
     RunWriteError
         The disk does not take it.
     """
+    if not isinstance(log_params, (Mapping, type(None))):
+        raise UsageError(f"log_params are parameters by name, and not {type(log_params).__name__}")
     rule = _rule(snapshot_mode, snapshot_gap, metric, goal)
     where = _place(Path(log_dir))
     number = _number(run_id)
@@ -109,10 +111,12 @@ def logger_context(
 
 
 def _place(log_dir: Path) -> Path:
-    data = Path.cwd() / "data"
-    if log_dir.is_absolute() or (Path.cwd() / log_dir).is_relative_to(data):
+    if log_dir.is_absolute():
         return Path(os.path.abspath(log_dir))  # noqa: PTH100  (no link is to be followed)
-    return data / "local" / log_dir / datetime.now().strftime("%Y%m%d")
+    parts = parts_of(log_dir.as_posix(), "log_dir")
+    if parts[0] == "data":
+        return Path.cwd().joinpath(*parts)
+    return Path.cwd().joinpath("data", "local", *parts, datetime.now().strftime("%Y%m%d"))
 
 
 def _number(run_id: int | str) -> int:
@@ -140,9 +144,7 @@ def _taken_up(directory: RunDirectory, resume: bool) -> RunDirectory:
                 f"the run {directory.path} is still under way, as process {state.pid} on {state.host}"
             )
         state = move(state, RunStatus.LOST)
-    directory.write_state(
-        move(state, RunStatus.RUNNING, started=now(), host=platform.node(), pid=os.getpid())
-    )
+    directory.write_state(move(state, RunStatus.RUNNING, started=now(), **this_process_facts()))
     return directory
 
 

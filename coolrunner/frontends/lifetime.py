@@ -21,7 +21,7 @@ from coolrunner.frontends.origins import Sources
 from coolrunner.runs import current
 from coolrunner.runs.directory import RunDirectory
 from coolrunner.runs.session import Run
-from coolrunner.runs.status import RunState, RunStatus
+from coolrunner.runs.status import RunState, RunStatus, this_process_facts
 
 __all__ = ["Lifetime", "exit_status"]
 
@@ -119,7 +119,7 @@ def _running_again(state: RunState) -> RunState:
         exit=None,
         failure="",
         error="",
-        pid=os.getpid(),
+        **this_process_facts(),
     )
 
 

@@ -82,7 +82,11 @@ class Keeping(ManagerBase):
             return next(fitting, None)
         if method not in self._methods:
             close = nearest(method, self._methods)
-            hint = f"did you mean {close!r}?" if close else "add_saver adds one"
+            hint = (
+                f"did you mean {close!r}?"
+                if close
+                else "add_saver adds one, a suffix of the name chooses a form"
+            )
             raise UsageError(f"there is no saver {method!r}: {hint}")
         return self._methods[method][0]
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
@@ -18,7 +16,7 @@ from coolrunner.frontends.manager_config import Config, fresh, picked, read_conf
 from coolrunner.frontends.manager_runs import ManagedRun, Scope, parameters
 from coolrunner.runs.layout import MANAGED_RUN
 from coolrunner.runs.root import Root
-from coolrunner.runs.status import RunState, now
+from coolrunner.runs.status import RunState, now, this_process_facts
 
 __all__ = ["Running"]
 
@@ -290,8 +288,7 @@ def _new_state(experiment: Scope, name: str) -> RunState:
     return RunState(
         name=name,
         started=now(),
-        host=platform.node(),
-        pid=os.getpid(),
+        **this_process_facts(),
         study=whole.study,
         provenance=whole.provenance,
         sources=whole.sources,

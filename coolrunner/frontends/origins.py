@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +10,7 @@ from coolrunner.runs.project import project_files
 from coolrunner.runs.provenance import Provenance, collect, keep
 from coolrunner.runs.root import Root
 from coolrunner.runs.sources import keep_sources
-from coolrunner.runs.status import RunState, now
+from coolrunner.runs.status import RunState, now, this_process_facts
 from coolrunner.runs.store import Store
 
 __all__ = ["Sources", "new_state", "script_directory"]
@@ -34,8 +32,7 @@ def new_state(root: Root) -> RunState:
     """
     return RunState(
         started=now(),
-        host=platform.node(),
-        pid=os.getpid(),
+        **this_process_facts(),
         provenance=keep(Store(root.store), _provenance(script_directory(), root.path)),
         sources=Sources.of(root.store, root.path).keep(),
     )

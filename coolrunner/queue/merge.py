@@ -9,6 +9,7 @@ revision showed, changes only what its person changed, and starts nothing a seco
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from coolrunner.errors import DefinitionError, Position, Problem, UserError, YamlError
@@ -328,6 +329,7 @@ class _Reading:
     def _places(self, known: Sequence[Entry], removed: set[str]) -> dict[str, float]:
         """Give the new ones their orders, and return those of the moved ones."""
         moved = moved_places([entry.order for entry in known], lambda: self._orders_then(known))
+        moved = moved or self._strays(known)
         if not moved and not self._new:
             return {}
         standing = [
@@ -341,8 +343,25 @@ class _Reading:
             new[3] = order
         return arranged.known
 
-    def _orders_then(self, entries: Sequence[Entry]) -> list[float]:
-        return [entry.order_at(self._base) for entry in entries]
+    def _orders_then(self, known: Sequence[Entry]) -> list[float]:
+        return [entry.order_at(self._base) for entry in known if entry.born <= self._base]
+
+    def _strays(self, known: Sequence[Entry]) -> set[int]:
+        """Return which of a row are younger than its revision, and were put elsewhere than it says.
+
+        One that came with this very text was put as it says, wherever others have moved its neighbours.
+        """
+        young = {place: entry for place, entry in enumerate(known) if entry.born > self._base}
+        if not young or len(known) == 1:
+            return set()
+        now, strays = self._ledger.published + 1, set(young)
+        for revision in {now, *(entry.born for entry in young.values())}:
+            turn = _in_turn([entry.order_at(revision) for entry in known])
+            for place, entry in young.items():
+                is_put = revision in (now, entry.born) and entry.order == entry.order_at(revision)
+                if is_put and max(place, 1) in turn:
+                    strays.discard(place)
+        return strays
 
     def _remarks(self, places: Mapping[str, float]) -> list[Remark]:
         """Return the comments between the documents, each where it stands now."""
@@ -371,3 +390,9 @@ class _Reading:
             if refused.comment not in preamble:
                 preamble += refused.comment
         return preamble
+
+
+def _in_turn(orders: Sequence[float]) -> set[int]:
+    """Return the places in a row that stand right behind the place before them."""
+    ranked = sorted(range(len(orders)), key=orders.__getitem__)
+    return {place for before, place in pairwise(ranked) if place == before + 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -14,7 +15,7 @@ from coolrunner.runs.layout import RESULTS, Layout
 from coolrunner.runs.links import links_under
 from coolrunner.runs.names import absolute, safe_part
 
-__all__ = ["Key", "Runs", "directories"]
+__all__ = ["Key", "Runs", "directories", "in_order"]
 
 #: What names a run: its number, the name of its directory or the beginning of it, a path, or the run.
 Key = int | str | os.PathLike[str] | RunDirectory
@@ -43,7 +44,7 @@ class Runs:
         self.layout = layout
 
     def runs(self, *, tmp: bool = False, fails: bool = False) -> list[RunDirectory]:
-        """Return the runs in order; no file is read.
+        """Return the runs in order; no file is read but for `in_order`.
 
         Parameters
         ----------
@@ -62,7 +63,7 @@ class Runs:
                 if order is not None:
                     found.append((order, base / entry.name))
         found.sort()
-        return [RunDirectory(path, layout) for _, path in found]
+        return in_order([RunDirectory(path, layout) for _, path in found])
 
     def indexed(self) -> list[RunDirectory]:
         """Return the runs that stand in the index, in order; all of them where there is no index."""
@@ -182,6 +183,27 @@ class _Register:
                 if run is not None:
                     return run
         return None
+
+
+def in_order(runs: Sequence[RunDirectory]) -> list[RunDirectory]:
+    """Return runs, sorted by their names, in the order in which they began.
+
+    Where names have no numbers, and some runs are of one second, the numbers in their files decide.
+    """
+    if not runs or runs[0].layout.numbered:
+        return list(runs)
+    found: list[RunDirectory] = []
+    for _, group in itertools.groupby(runs, key=lambda run: run.parsed.time):
+        of_one_second = list(group)
+        found += sorted(of_one_second, key=_number_or_0) if len(of_one_second) > 1 else of_one_second
+    return found
+
+
+def _number_or_0(run: RunDirectory) -> int:
+    try:
+        return run.number
+    except RunError:
+        return 0
 
 
 def directories(path: Path) -> list[os.DirEntry[str]]:

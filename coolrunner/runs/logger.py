@@ -125,6 +125,8 @@ class Logger:
 
     def log_scalars(self, values: Mapping[str, Any], step: int | None = None) -> None:
         """Add a value to each of several metrics, by name; see `log_scalar`."""
+        if not isinstance(values, Mapping):
+            raise TypeError(f"log_scalars takes values by name, and not {type(values).__name__}")
         for name, value in values.items():
             self.log_scalar(name, value, step)
 

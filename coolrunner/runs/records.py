@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -325,7 +325,12 @@ def _numbers(name: str, values: Any) -> numpy.ndarray[Any, Any]:
     return array.astype(float).ravel()
 
 
+_NO_TABLE = "the table {!r} takes a frame, a mapping of columns, or a list of rows"
+
+
 def _rows(name: str, table: Any) -> tuple[list[Any], list[list[Any]]]:
+    if isinstance(table, str) or not isinstance(table, Iterable):
+        raise TypeError(_NO_TABLE.format(name))
     listed = list(table)
     if listed and all(isinstance(row, Mapping) for row in listed):
         found = list(dict.fromkeys(key for row in listed for key in row))
@@ -335,7 +340,7 @@ def _rows(name: str, table: Any) -> tuple[list[Any], list[list[Any]]]:
     except TypeError:
         rows = [[]]
     if any(isinstance(row, str) for row in listed) or (rows and not all(rows)):
-        raise TypeError(f"the table {name!r} takes a frame, a mapping of columns, or a list of rows")
+        raise TypeError(_NO_TABLE.format(name))
     if len({len(row) for row in rows}) > 1:
         raise ValueError(f"the rows of the table {name!r} are not of one length")
     return list(range(len(rows[0]))) if rows else [], rows

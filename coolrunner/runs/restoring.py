@@ -99,7 +99,7 @@ def _write(target: Path, contents: Mapping[str, bytes], overwrite: bool) -> list
     paths = {_path_in(target, name): data for name, data in contents.items()}
     try:
         if not overwrite and target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise RunError(f"{target} is not an empty directory: name another one, or allow to overwrite")
+            raise RunError(f"{target} is not an empty directory: name another one")
         for path, data in paths.items():
             _make_directories(target, path.parent)
             write_whole(path, data)

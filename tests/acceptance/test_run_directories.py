@@ -399,7 +399,7 @@ def test_the_run_of_an_experiment_stays_its_own_within_another(project: Project,
 
         def main(exp):
             own = exp.run.dir
-            parser = ExParser(root="exman")
+            parser = ExParser(root=str(Path("exman").absolute()))
             parser.add_argument("--rate", type=float, default=1.0)
             parser.parse_args([])
             exp.INNER = current_run().dir.parent.parent.name
@@ -446,3 +446,18 @@ def test_a_pool_of_the_module_is_ended_without_a_word(project: Project, executor
     done = project.run(*executor)
     assert done.status == 0
     assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_the_disk_does_not_take_is_shown_and_told_of(project: Project) -> None:
+    project.module("""
+        def main(exp):
+            (exp.run.dir / "log.txt").symlink_to("/dev/full")
+            print("to be seen")
+            exp.ACC = 1
+    """)
+    project.study(ONE)
+    done = project.run()
+    assert done.status == 0
+    assert "to be seen" in done.stdout
+    assert "not all that it wrote is in" in done.stderr

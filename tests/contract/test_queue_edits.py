@@ -29,7 +29,7 @@ from coolrunner.proof import process_here
 from coolrunner.queue import changes, claims, desk
 from coolrunner.queue.base import Status
 from coolrunner.queue.entries import Entry
-from coolrunner.queue.file import FileQueue
+from coolrunner.queue.file import FileQueue, journal_of
 from coolrunner.yamlio import dump, read_text
 from tests.queue_studies import (
     SmallScribe,
@@ -64,6 +64,9 @@ class Model:
     owner: Runner | None = None
     before: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.born = self.since
+
     def change(self, value: dict[str, Any], step: int) -> None:
         """Let it say something else from a step on."""
         self.before.append((step, self.value))
@@ -78,7 +81,7 @@ class Model:
 class Doc:
     """A document in a person's editor: that of an experiment, or a new one under a number of its own.
 
-    A new one may have been given an ``ID`` by its person.
+    A new one may have been given an ``ID`` by its person. One without any value is comments alone.
     """
 
     text: str
@@ -409,7 +412,9 @@ class Edits(RuleBasedStateMachine):
     @precondition(lambda self: self.buffers)
     @rule(
         data=st.data(),
-        what=st.sampled_from(["change", "hold", "delete", "add", "name", "copy", "note", "move", "back"]),
+        what=st.sampled_from(
+            ["change", "hold", "delete", "add", "name", "copy", "note", "move", "back", "remark"]
+        ),
     )
     def edit(self, data: st.DataObject, what: str) -> None:
         """Edit a text, without saving it."""
@@ -430,6 +435,8 @@ class Edits(RuleBasedStateMachine):
                 name = data.draw(st.sampled_from(gone))
                 text = self.entry_text(name)
                 docs.insert(place, Doc(text, value_of(text), name))
+        elif what == "remark":
+            docs.insert(place, Doc(f"# {self.fresh()}", {}))
         elif not docs:
             return
         elif what == "move":
@@ -438,7 +445,7 @@ class Edits(RuleBasedStateMachine):
             del docs[place]
         elif what == "note":
             docs[place] = replace(docs[place], text=f"# {self.fresh()}\n{docs[place].text}")
-        elif docs[place].new or docs[place].id in copied:
+        elif docs[place].new or docs[place].id in copied or not docs[place].value:
             return
         elif what == "copy":
             doc, number = docs[place], self.fresh()
@@ -477,6 +484,7 @@ class Edits(RuleBasedStateMachine):
             return
         buffer = self.texts[text].copied()
         buffer.docs = [*buffer.docs[1:], *buffer.docs[:1]]
+        buffer.docs = [doc for doc in buffer.docs if doc.value]
         values = [{**doc.value, "ID": doc.id} for doc in buffer.docs]
         save(self.path, yaml.safe_dump_all(values, sort_keys=False) if values else "", LONG_AGO)
         buffer.docs = [
@@ -531,6 +539,8 @@ class Edits(RuleBasedStateMachine):
         known = set(self.model)
         queue.refresh()
         assert queue.problem() == ""
+        if desk.LONG == 0:
+            self.read_by_others(queue)
         ledger = queue.ledger
         there = {doc.id for doc in buffer.docs if doc.id and not doc.new}
         for name in buffer.shown:
@@ -541,7 +551,7 @@ class Edits(RuleBasedStateMachine):
         by_name = {entry.facts.name: entry for entry in new}
         assert len(by_name) == len(new)
         shown: list[str] = []  # those of the save that wait, in its order
-        for doc in buffer.docs:
+        for doc in filter(lambda doc: doc.value, buffer.docs):
             name = self.adopted(buffer, doc, by_name) if doc.new else self.edited(buffer, doc, new)
             if name and self.model[name].status is Status.WAITING and name not in shown:
                 shown.append(name)
@@ -549,6 +559,15 @@ class Edits(RuleBasedStateMachine):
         self.take_orders(queue)
         self.check_order(buffer, shown, row_before)
         self.see_freed(runner)
+
+    def read_by_others(self, queue: FileQueue[Trial]) -> None:
+        """See that it changes nothing where others find the same text, not written anew yet."""
+        journal = journal_of(self.path) / "journal.jsonl"
+        saves = journal.read_bytes().count(b'{"t":"save"')
+        for runner in self.runners:
+            runner.queue.refresh()
+        assert journal.read_bytes().count(b'{"t":"save"') == saves
+        queue.refresh()
 
     def adopted(self, buffer: Buffer, doc: Doc, new: dict[str, Entry]) -> str:
         """See that a new document is an experiment, and the same one when it is saved again."""
@@ -594,10 +613,11 @@ class Edits(RuleBasedStateMachine):
         in_row = [name for name in row if name in shown]
         base = [name for name in buffer.shown if name in shown]
         in_save = [name for name in shown if name in base]
+        others = [name for name in shown if name not in base]
         if in_save != base:
             assert in_row == shown
-        elif len(in_save) == len(shown):
-            stood = [name for name in before if name in row]
+        elif all(self.model[name].born > buffer.step for name in others):
+            stood = [name for name in before if name in row and name not in others]
             assert [name for name in row if name in stood] == stood
         # What the save does not show keeps its order.
         hidden = [name for name in before if name in row and name not in shown]
@@ -631,12 +651,14 @@ class Edits(RuleBasedStateMachine):
             return
         docs = []
         for document in documents(text):
-            value = read_text(f"{document}\n")
-            docs.append(Doc(document, value_of(document), value["ID"]))
+            value = read_text(f"{document}\n") or {}
+            identity = value.pop("ID", "")
+            docs.append(Doc(document, value, identity))
+        shown = {doc.id: doc.value for doc in docs if doc.value}
         if not queue.ledger.unshown:
-            assert [doc.id for doc in docs] == self.row()
+            assert list(shown) == self.row()
         assert f"# revision {queue.ledger.published}\n" in text
-        buffer = Buffer(self.step, head(text), {doc.id: doc.value for doc in docs}, docs)
+        buffer = Buffer(self.step, head(text), shown, docs)
         self.texts[text] = buffer
         self.buffers.append(buffer)
 
@@ -696,6 +718,20 @@ def test_a_copy_of_what_was_not_waiting_then_is_held_against_what_it_said_then(
     changes.hold(queue, ["a"])
     saved(queue, added(old, copy))
     assert value(queue, "a") == {"Name": "a", "lr": 0.1, "Hold": True}
+
+
+def test_a_stale_text_with_a_new_document_that_is_saved_again_keeps_the_order_that_others_have_made(
+    queue: FileQueue[Trial],
+) -> None:
+    queue.put(trials("cd", 2))
+    old = queue.path.read_text()
+    changes.place(queue, ["a"])  # to the end
+    stale = with_documents(old, ["Name: first", *documents(old)])
+    for _ in range(2):
+        saved(queue, stale)
+        assert [entry.facts.name for entry in queue.ledger.waiting()] == ["b", "c", "d", "first", "a"]
+    saved(queue, with_documents(old, [*documents(old)[:3], "Name: first", documents(old)[3]]))
+    assert [entry.facts.name for entry in queue.ledger.waiting()] == ["b", "c", "first", "d", "a"]
 
 
 def test_a_short_document_with_an_id_stays_what_others_have_made_of_it_when_it_is_saved_again(

@@ -227,6 +227,12 @@ def test_a_batch_of_nothing_is_nan_and_its_length_0(run: Run, values: Any) -> No
     assert all(math.isnan(value) for value in found.values())
 
 
+def test_values_without_names_are_refused(run: Run) -> None:
+    values: Any = [1, 2]
+    with pytest.raises(TypeError, match="by name, and not list"):
+        logger.log_scalars(values)
+
+
 def test_a_batch_may_hold_infinities_and_whole_numbers_of_any_size(run: Run) -> None:
     logger.log_scalar_batch("x", [1, math.inf])
     logger.log_scalar_batch("y", np.array([1, 2**62]))
@@ -458,6 +464,9 @@ def test_what_is_no_table_is_refused(run: Run) -> None:
         logger.log_table("t", [[1], [1, 2]])
     with pytest.raises(TypeError, match="'t' takes a frame, a mapping of columns, or a list of rows"):
         logger.log_table("t", [1, 2])
+    for no_table in (3, "a,b", None):
+        with pytest.raises(TypeError, match="takes a frame"):
+            logger.log_table("t", no_table)
     with pytest.raises(ValueError, match="has 2 columns, and 1 names"):
         logger.log_table("t", [[1, 2]], columns=["a"])
 

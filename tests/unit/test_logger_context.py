@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from coolrunner.errors import RunError, UsageError
+from coolrunner.errors import BadNameError, RunError, UsageError
 from coolrunner.frontends.context import logger_context
 from coolrunner.runs import current
 from coolrunner.runs.directory import RunDirectory
@@ -161,8 +161,24 @@ def test_a_mode_or_a_number_that_is_none_is_told(project: Path) -> None:
         pass
 
 
+def test_parameters_without_names_are_told_before_anything_is_made(project: Path) -> None:
+    params: Any = [1, 2]
+    with pytest.raises(UsageError, match="by name, and not list"), logger_context("data/a", 0, "", params):
+        pass
+    assert not (project / "data").exists()
+
+
 def test_tensorboard_is_written_where_it_is_asked_for(project: Path) -> None:
     pytest.importorskip("tensorboard")
     with logger_context("data/a", 0, tensorboard=True) as run:
         logger.log_scalar("x", 1)
     assert len(list(run.directory.tensorboard.iterdir())) == 1
+
+
+@pytest.mark.parametrize("log_dir", ["../bad", "data/../../bad", "a/../b", ""])
+def test_no_run_is_made_elsewhere(log_dir: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(BadNameError), logger_context(log_dir, 0, "name", {}):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["here"]

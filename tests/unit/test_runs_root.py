@@ -122,6 +122,16 @@ def test_two_of_one_name_may_begin_in_one_second(tmp_path: Path) -> None:
     assert {run.title for run in runs} == {"mine"}
 
 
+def test_runs_of_one_second_come_in_the_order_in_which_they_began(tmp_path: Path) -> None:
+    root = Root(tmp_path / "managed_experiments", MANAGED)
+    when = datetime(2026, 11, 21, 6, 23, 29)
+    for name, later in (("b", 1), ("c", 0), ("a", 0), ("c", 0)):
+        root.create("", RunState(), root.allocate(name, time=when + timedelta(seconds=later)))
+    assert [(run.title, run.number) for run in root.runs()] == [("c", 2), ("a", 3), ("c", 4), ("b", 1)]
+    root.runs()[1].status.write_text("[")
+    assert [run.title for run in root.runs()] == ["a", "c", "c", "b"]
+
+
 def test_exm_08_marks_nest(root: Root) -> None:
     one, two, three = make(root, 3)
     root.mark([1, 2], "good")

@@ -319,6 +319,13 @@ def test_an_unknown_type_is_an_error_that_says_how_to_go_on(value: Any, place: s
     assert "pickle=True" in str(caught.value)
 
 
+def test_what_is_wrong_with_a_type_is_said_once() -> None:
+    with pytest.raises(TypeError) as caught:
+        saver_of(len)
+    expected = "a value of type builtin_function_or_method cannot be saved: add a saver for it (add_saver), "
+    assert str(caught.value) == f"{expected}or allow pickle=True"
+
+
 def test_data_within_itself_is_an_error() -> None:
     inner: list[Any] = []
     inner.append({"a": inner})

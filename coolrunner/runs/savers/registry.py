@@ -142,9 +142,11 @@ class Savers:
             if pickle:
                 return self._made("plain", "PickleSaver")
             reason = "it is nested too deeply, or in itself" if isinstance(error, RecursionError) else error
+            words = f"a value of type {type_name(obj)}"
+            # Of the value itself, and not of what is in it, there is no more to say.
+            because = "" if str(reason).endswith(words) else f" {reason};"
             raise TypeError(
-                f"a value of type {type_name(obj)} cannot be saved: {reason}; "
-                "add a saver for it (add_saver), or allow pickle=True"
+                f"{words} cannot be saved:{because} add a saver for it (add_saver), or allow pickle=True"
             ) from error
 
     def _of(self, obj: Any) -> Saver:
