@@ -38,9 +38,9 @@ STATUS = {
 def facts_of(outcome: Outcome) -> dict[str, Any]:
     """Return what the status of a run says of an outcome."""
     facts: dict[str, Any] = {"elapsed": round(outcome.elapsed, 6)}
-    if outcome.ending is not Ending.FINISHED:
-        facts.update(failure=outcome.kind, error=outcome.error)
-    return facts
+    if outcome.ending is Ending.FINISHED:
+        return {**facts, "exit": 0}
+    return {**facts, "failure": outcome.kind, "error": outcome.error}
 
 
 def _is_attended() -> bool:

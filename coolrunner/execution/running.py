@@ -248,7 +248,8 @@ class Running:
             return
         try:
             if outcome is not self._told or outcome.kind != self._told_as:
-                settle(run, STATUS[outcome.ending], exit=self._exit_status(), **facts_of(outcome))
+                facts = {**facts_of(outcome), "exit": self._exit_status()}
+                settle(run, STATUS[outcome.ending], **facts)
             if self._unwritten:
                 self._keep_output(run.directory.log, b"")
         except RunError as error:

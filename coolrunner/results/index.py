@@ -20,6 +20,7 @@ from coolrunner.runs.directory import RunDirectory
 from coolrunner.runs.layout import layout_of
 from coolrunner.runs.links import links_under
 from coolrunner.runs.root import Root
+from coolrunner.runs.roots import root_around, roots_under
 
 if TYPE_CHECKING:
     import pandas
@@ -53,8 +54,7 @@ class Index:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         layout = layout_of(root)
         if layout is None:
-            said = "is no root of runs" if Path(root).is_dir() else "does not exist"
-            raise BadRootError(f"{Path(root).absolute()} {said}")
+            raise BadRootError(_no_root(Path(root)))
         self._runs = Root(root, layout)
         self.root = self._runs.path
         self._read: dict[Path, tuple[tuple[int, int], dict[str, Any]]] = {}
@@ -201,3 +201,13 @@ def _as_object(value: Any) -> Any:
         return float("nan")
     # What is changed in a frame is not changed in the next one.
     return copy.deepcopy(value) if isinstance(value, (list, dict)) else value
+
+
+def _no_root(path: Path) -> str:
+    """Say that a path is no root of runs, and which one may be meant."""
+    if not path.is_dir():
+        return f"{path.absolute()} does not exist"
+    around = root_around(path)
+    meant = [around] if around is not None else roots_under(path)[:3]
+    hint = f"; did you mean {' or '.join(str(root.path) for root in meant)}?" if meant else ""
+    return f"{path.absolute()} is no root of runs{hint}"

@@ -268,3 +268,12 @@ def test_how_many_jobs_read_makes_no_difference(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(Index(tmp_path / "exman").info(njobs=4)) == 60
+
+
+def test_the_root_that_is_meant_is_named(tmp_path: Path) -> None:
+    root = Root(tmp_path / "exman", EXMAN)
+    root.make()
+    for place in (root.path / "runs", tmp_path):
+        with pytest.raises(ValueError, match="did you mean") as caught:
+            Index(place)
+        assert str(root.path) in str(caught.value)
