@@ -11,7 +11,7 @@ import pytest
 
 from tests.checkouts import ROOT
 from tests.live_queues import STUDY, Live
-from tests.studies import Project, Started, Terminal, until
+from tests.studies import Project, Started, Terminal, runs, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="queue files need POSIX locks")
 
@@ -378,6 +378,7 @@ def test_a_runner_does_not_end_before_it_has_looked_after_the_others(live: Live)
     other = attach(live.project)
     other.wait_for("experiment_started", name="d")
     study.process.kill()
+    until(lambda: not runs(study.process.pid), "it is dead")  # on a busy machine that takes a while
     live.open_gate("second")
     study.process.wait()
     live.open_gate()
