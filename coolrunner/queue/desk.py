@@ -19,10 +19,11 @@ from coolrunner.queue.exchange import Signature, publish, swap_back
 from coolrunner.queue.halves import cut_off
 from coolrunner.queue.late import Late, keep
 from coolrunner.queue.ledger import Ledger
-from coolrunner.queue.merge import doubtful, read_save
+from coolrunner.queue.merge import read_save
 from coolrunner.queue.saves import Adopt, Save, notes
 from coolrunner.queue.steps import step
 from coolrunner.queue.text import FIRST_LINE, Sheet, compose, compose_bytes, take_apart
+from coolrunner.queue.written import doubtful
 
 if TYPE_CHECKING:
     from coolrunner.yamlio import Source

@@ -19,7 +19,7 @@ from coolrunner.queue.ledger import Ledger
 from coolrunner.queue.places import arrange, moved_places, place_remarks
 from coolrunner.queue.saves import Adopt, Draft, Refused, Save, words_of
 from coolrunner.queue.text import Piece, Sheet, Stretch
-from coolrunner.queue.written import Documents, Written
+from coolrunner.queue.written import Documents, Written, doubtful
 
 if TYPE_CHECKING:
     from coolrunner.yamlio import Source
@@ -28,18 +28,6 @@ __all__ = ["Adopt", "Draft", "Refused", "Save", "doubtful", "read_save"]
 
 #: A new experiment: ID, text, facts as data, order, and what was written.
 _Row = list[Any]
-
-
-def doubtful(ledger: Ledger, sheet: Sheet | None) -> set[str]:
-    """Return the waiting experiments that a file is unclear about: all but what stands in it word for word.
-
-    What was added since the file was made stays out of it; None for a file that cannot be read.
-    """
-    clear = set(sheet.texts) if sheet else set()
-    base = ledger.published
-    if sheet and sheet.revision is not None:
-        base = min(base, sheet.revision)
-    return {entry.id for entry in ledger.waiting() if entry.since <= base and entry.text not in clear}
 
 
 def read_save(
@@ -95,6 +83,7 @@ class _Reading:
         self._seen = self._documents.seen
         self._edits: list[_Row] = []
         self._new: list[_Row] = []
+        self._again: set[str] = set()  # what became of new documents that were saved before
         self._restored: list[str] = []
         self._groups: dict[tuple[str, ...], int] = {}
         self._drafts: list[Draft] = []
@@ -178,24 +167,19 @@ class _Reading:
         entry = self._ledger.entries.get(document.identity)
         if entry is None or entry.status is Status.SKIPPED:
             return self._read_new(document, "" if entry else document.identity)
+        edited, is_now = self._compare(document, entry)
+        if edited and self._adopted_before(document):  # a copy that was changed, without the original
+            return self._read_new(document, "")
         self._seen.add(entry.id)
-        return self._read_known(document, entry)
-
-    def _read_known(self, document: Written, entry: Entry) -> str | _Row | None:
-        shown = entry.text_at(self._base)
-        now = words_of(entry.text)
-        then = now if shown is entry.text else words_of(shown)
-        words = document.words
-        edited = words not in (then, now) and not entry.was_written(words, self._base)
         put_back = entry.status is not Status.WAITING and entry.since <= self._base
         if entry.status is Status.WAITING or (put_back and entry.status is Status.REMOVED):
             if put_back:
                 self._restored.append(entry.id)
             if edited:
                 self._edit(document, entry)
-            elif document.piece.text != shown and words == now:  # a comment, or the form
-                self._edits.append([entry.id, document.piece.text, None, words])
-            return entry.id
+            elif is_now and document.piece.text != entry.text_at(self._base):  # a comment, or the form
+                self._edits.append([entry.id, document.piece.text, None, document.words])
+            return None if entry.id in self._again else entry.id
         if entry.status is Status.REMOVED:
             if edited:  # somebody deleted it, somebody else wants it in another form
                 return self._read_new(document, "")
@@ -204,6 +188,13 @@ class _Reading:
             self._refuse(document.piece, entry)
         return None
 
+    def _compare(self, document: Written, entry: Entry) -> tuple[bool, bool]:
+        """Return whether a person has changed a document, and whether it says what is so now."""
+        shown, words = entry.text_at(self._base), document.words
+        now = words_of(entry.text)
+        then = now if shown is entry.text else words_of(shown)
+        return words not in (then, now) and not entry.was_written(words, self._base), words == now
+
     def _edit(self, document: Written, entry: Entry) -> None:
         # What its person wrote after the file was opened, and has not seen completed, is still short.
         known = None if entry.draft and entry.born > self._base else entry.text
@@ -211,10 +202,12 @@ class _Reading:
         self._draft(document, self._edits[-1], entry.facts.index, known)
 
     def _read_new(self, document: Written, identity: str) -> str | _Row | None:
-        adopted = self._adopted_before(document.words)
-        if adopted is not None:
+        adopted = self._adopted_before(document)
+        if adopted:
+            is_shown = adopted in self._seen or self._ledger.entries[adopted].status is not Status.WAITING
             self._seen.add(adopted)
-            return adopted if self._ledger.entries[adopted].status is Status.WAITING else None
+            self._again.add(adopted)
+            return None if is_shown else adopted
         while not identity or identity in self._seen or identity in self._ledger.entries:
             identity = self._new_id()
         self._seen.add(identity)
@@ -223,12 +216,18 @@ class _Reading:
         self._index += 1
         return self._new[-1]
 
-    def _adopted_before(self, words: str) -> str | None:
-        """Return the experiment that became of the same document since the file was opened, if one did."""
-        for identity in self._ledger.drafts.get(words, ()):
-            if self._ledger.entries[identity].born > self._base and identity not in self._seen:
-                return identity
-        return None
+    def _adopted_before(self, document: Written) -> str:
+        """Return the experiment that became of the same document since the file was opened; empty for none.
+
+        Where another document of the save wants that one in another form, they are two.
+        """
+        for identity in self._ledger.drafts.get(document.words, ()):
+            entry = self._ledger.entries[identity]
+            if entry.born > self._base and identity not in self._again:
+                same = [one for one in self._documents.own.values() if one.identity == identity]
+                if not any(one is document or self._compare(one, entry)[0] for one in same):
+                    return identity
+        return ""
 
     def _draft(self, document: Written, row: _Row, index: int, known: str | None) -> None:
         piece = document.piece

@@ -7,16 +7,29 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coolrunner.errors import Problem, YamlError
+from coolrunner.queue.ledger import Ledger
 from coolrunner.queue.saves import words_of
 from coolrunner.queue.text import Piece, Sheet, Stretch
 
 if TYPE_CHECKING:
     from coolrunner.yamlio import Source
 
-__all__ = ["Documents", "Written"]
+__all__ = ["Documents", "Written", "doubtful"]
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")  # it names files, too
 _CONTENT = re.compile(r"^[ \t]*[^ \t#\n]", re.MULTILINE)
+
+
+def doubtful(ledger: Ledger, sheet: Sheet | None) -> set[str]:
+    """Return the waiting experiments that a file is unclear about: all but what stands in it word for word.
+
+    What was added since the file was made stays out of it; None for a file that cannot be read.
+    """
+    clear = set(sheet.texts) if sheet else set()
+    base = ledger.published
+    if sheet and sheet.revision is not None:
+        base = min(base, sheet.revision)
+    return {entry.id for entry in ledger.waiting() if entry.since <= base and entry.text not in clear}
 
 
 class Written(NamedTuple):

@@ -119,6 +119,11 @@ class Buffer:
         return Buffer(self.step, self.top, self.shown, list(self.docs))
 
 
+def drawn(data: st.DataObject, buffers: list[Buffer]) -> Buffer:
+    """Return any of these, rather often one of the last."""
+    return data.draw(st.sampled_from(buffers[-3:]) | st.sampled_from(buffers))
+
+
 def value_of(text: str) -> dict[str, Any]:
     """Return what a document says, its ID left out."""
     value = read_text(f"{text}\n")
@@ -418,7 +423,7 @@ class Edits(RuleBasedStateMachine):
     )
     def edit(self, data: st.DataObject, what: str) -> None:
         """Edit a text, without saving it."""
-        buffer = data.draw(st.sampled_from(self.buffers)).copied()
+        buffer = drawn(data, self.buffers).copied()
         self.buffers.append(buffer)
         docs = buffer.docs
         place = data.draw(st.integers(0, max(len(docs) - 1, 0)))
@@ -462,7 +467,7 @@ class Edits(RuleBasedStateMachine):
     @rule(data=st.data(), runner=st.integers(0, RUNNERS - 1), how=st.sampled_from([save, save_by_renaming]))
     def save_text(self, data: st.DataObject, runner: int, how: Callable[[Path, str, float], None]) -> None:
         """Save a text, however old the file is that it was made from."""
-        buffer = data.draw(st.sampled_from(self.buffers))
+        buffer = drawn(data, self.buffers)
         self.saved.append(buffer)
         how(self.path, buffer.text, LONG_AGO)
         self.taken_up(buffer, runner)
@@ -471,7 +476,7 @@ class Edits(RuleBasedStateMachine):
     @rule(data=st.data(), runner=st.integers(0, RUNNERS - 1))
     def save_again(self, data: st.DataObject, runner: int) -> None:
         """Save a text once more, from an editor that does not look at what became of the file."""
-        buffer = data.draw(st.sampled_from(self.saved))
+        buffer = drawn(data, self.saved)
         save(self.path, buffer.text, LONG_AGO)
         self.taken_up(buffer, runner)
 
@@ -497,7 +502,7 @@ class Edits(RuleBasedStateMachine):
     @rule(data=st.data(), runner=st.integers(0, RUNNERS - 1), half=st.booleans())
     def save_broken(self, data: st.DataObject, runner: int, half: bool) -> None:
         """Save a text with a mistake in it, or half of one."""
-        buffer = data.draw(st.sampled_from(self.buffers)).copied()
+        buffer = drawn(data, self.buffers).copied()
         if half and buffer.docs:
             text = buffer.text
             size = data.draw(st.integers(len(head(text)), len(text) - 5))
@@ -543,6 +548,7 @@ class Edits(RuleBasedStateMachine):
             self.read_by_others(queue)
         ledger = queue.ledger
         there = {doc.id for doc in buffer.docs if doc.id and not doc.new}
+        changed = {name for name in there if self.is_edited(buffer, name)}
         for name in buffer.shown:
             one = self.model[name]
             if name not in there and one.status is Status.WAITING and one.since <= buffer.step:
@@ -552,7 +558,7 @@ class Edits(RuleBasedStateMachine):
         assert len(by_name) == len(new)
         shown: list[str] = []  # those of the save that wait, in its order
         for doc in filter(lambda doc: doc.value, buffer.docs):
-            name = self.adopted(buffer, doc, by_name) if doc.new else self.edited(buffer, doc, new)
+            name = self.adopted(buffer, doc, by_name, changed) if doc.new else self.edited(buffer, doc, new)
             if name and self.model[name].status is Status.WAITING and name not in shown:
                 shown.append(name)
         assert {entry.id for entry in new} <= set(self.model)
@@ -569,11 +575,20 @@ class Edits(RuleBasedStateMachine):
         assert journal.read_bytes().count(b'{"t":"save"') == saves
         queue.refresh()
 
-    def adopted(self, buffer: Buffer, doc: Doc, new: dict[str, Entry]) -> str:
-        """See that a new document is an experiment, and the same one when it is saved again."""
+    def is_edited(self, buffer: Buffer, name: str) -> bool:
+        """Whether a text has the document of an experiment in another form than it had then, or has now."""
+        (doc,) = [doc for doc in buffer.docs if doc.id == name and not doc.new]
+        return doc.value not in (self.model[name].value_at(buffer.step), self.model[name].value)
+
+    def adopted(self, buffer: Buffer, doc: Doc, new: dict[str, Entry], changed: set[str]) -> str:
+        """See that a new document is an experiment, and the same one when it is saved again.
+
+        Unless the same save has that one in another form.
+        """
         name = doc.value["Name"]
         entry = new.get(name)
         before = [key for key, one in self.model.items() if one.value.get("Name") == name]
+        before = [key for key in before if key not in changed]
         assert bool(entry) is not bool(before), f"{name} came twice, or never"
         if entry is None:
             return before[0]
@@ -594,14 +609,14 @@ class Edits(RuleBasedStateMachine):
             if is_edited:
                 one.change(doc.value, self.step)
         elif one.status is Status.REMOVED and is_edited:
-            return self.revived(doc, new)
+            return self.revived(buffer, doc, new)
         return doc.id
 
-    def revived(self, doc: Doc, new: list[Entry]) -> str:
-        """See that what one person deleted and another has changed is an experiment of its own."""
+    def revived(self, buffer: Buffer, doc: Doc, new: list[Entry]) -> str:
+        """See that what one person deleted and another has changed is an experiment of its own, once."""
         whole = {"size": 1, **doc.value}
         for name, one in self.model.items():
-            if one.value == whole and name != doc.id:
+            if one.born > buffer.step and one.value_at(one.born - 1) == whole and name != doc.id:
                 return name
         (entry,) = [entry for entry in new if value_of(entry.text) == whole and entry.id not in self.model]
         self.model[entry.id] = Model(whole, self.step)
@@ -732,6 +747,31 @@ def test_a_stale_text_with_a_new_document_that_is_saved_again_keeps_the_order_th
         assert [entry.facts.name for entry in queue.ledger.waiting()] == ["b", "c", "d", "first", "a"]
     saved(queue, with_documents(old, [*documents(old)[:3], "Name: first", documents(old)[3]]))
     assert [entry.facts.name for entry in queue.ledger.waiting()] == ["b", "c", "first", "d", "a"]
+
+
+def test_a_new_document_and_what_became_of_it_in_one_text_are_one(queue: FileQueue[Trial]) -> None:
+    """Somebody has pasted it back beside the other."""
+    stale = added(queue.path.read_text(), "Name: n\nlr: 3")
+    whole = documents(saved(queue, stale))[-1]
+    for text in (
+        added(stale, whole),
+        stale.replace("Name: n\nlr: 3", f"# here\n{whole}\n---\nName: n\nlr: 3"),
+    ):
+        saved(queue, text)
+        assert [entry.facts.name for entry in queue.ledger.waiting()] == ["a", "b", "n"]
+    saved(queue, added(stale, whole.replace("lr: 3", "lr: 4")))
+    assert [entry.text.count("lr: 4") for entry in queue.ledger.waiting()] == [0, 0, 0, 1]
+
+
+def test_a_changed_copy_stays_the_experiment_that_it_became_when_its_original_is_deleted(
+    queue: FileQueue[Trial],
+) -> None:
+    old = queue.path.read_text()
+    a, b = documents(old)
+    copy = b.replace("Name: b", "Name: n")
+    saved(queue, with_documents(old, [a, copy, b]))
+    saved(queue, with_documents(old, [a, copy]))
+    assert [entry.facts.name for entry in queue.ledger.waiting()] == ["a", "n"]
 
 
 def test_a_short_document_with_an_id_stays_what_others_have_made_of_it_when_it_is_saved_again(

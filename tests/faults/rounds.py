@@ -19,7 +19,7 @@ from tests.checkouts import ROOT
 from tests.faults.experiments import MODULE, study
 from tests.faults.judging import judge
 from tests.faults.processes import children, marked
-from tests.faults.slow import REST
+from tests.faults.slow import LONG, REST
 
 __all__ = ["Round"]
 
@@ -136,11 +136,13 @@ class Round:
         soon: float = NEVER,
         after: float = NEVER,
         rest: str = "",
+        long: str = "",
     ) -> Runner:
         """Start a runner that is killed at a step, so soon, or after so many seconds of work."""
         self._started += 1
-        program = Path(__file__).with_name("slow.py") if rest else ROOT / "run.py"
-        variables = {name: value for name, value in ((VARIABLE, at), (REST, rest)) if value}
+        program = Path(__file__).with_name("slow.py") if rest or long else ROOT / "run.py"
+        pairs = (VARIABLE, at), (REST, rest), (LONG, long)
+        variables = {name: value for name, value in pairs if value}
         errors = self.directory / "errors" / f"{self._started:04}"
         with errors.open("wb") as file:
             process = subprocess.Popen(
@@ -205,7 +207,8 @@ class Round:
             if self._random.random() < 0.3:
                 place = self._random.choice(["announced", "announced", "announced", *STEPS])
                 rest = f"{place}:{self._random.uniform(0.01, 0.06):.3f}"
-            self._start(self._arguments(), at=at, soon=soon, after=after, rest=rest)
+            long = self._random.choice(["", "", "1"])
+            self._start(self._arguments(), at=at, soon=soon, after=after, rest=rest, long=long)
 
     def _arguments(self) -> list[str]:
         queue = ["--queue", "queue.yaml"]
