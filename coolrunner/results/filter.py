@@ -10,17 +10,25 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import reduce
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from coolrunner.errors import Position, Problem, QueryError, nearest
 from coolrunner.experiment import freeze
+from coolrunner.results.keywatch import KeyWatch
 from coolrunner.results.logs import Entry
-from coolrunner.results.query import KeyPath, item, parse_query
+from coolrunner.results.query import KeyPath, Query, ordered, parse_query
 
-__all__ = ["Expression", "KeyWatch", "Selection", "compile_expression", "select"]
+__all__ = [
+    "Expression",
+    "Selection",
+    "Table",
+    "choose",
+    "compile_expression",
+    "select",
+]
 
 T = TypeVar("T")
 _LAMBDA = re.compile(r"lambda\b[^:]*:")
@@ -36,30 +44,44 @@ class Expression:
         The option that it was given with, ``--filter`` or ``--sort``.
     text
         As it was written.
-    paths
-        The keys that it looks at, as far as that is known.
-    is_lambda
-        Whether it is a Python function.
     evaluate
         Gives its value for an experiment.
+    query
+        What it was compiled to; None for a Python function.
     """
 
     label: str
     text: str
-    paths: frozenset[KeyPath]
-    is_lambda: bool
     evaluate: Callable[[Any], Any]
+    query: Query | None = None
+
+    @property
+    def is_lambda(self) -> bool:
+        """Whether it is a Python function."""
+        return self.query is None
+
+    @property
+    def paths(self) -> tuple[KeyPath, ...]:
+        """The keys that it looks at, as far as that is known."""
+        return self.query.paths if self.query else ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether it needs all keys of an experiment; `paths` alone will do otherwise."""
+        return self.query is None or self.query.whole
 
 
-def compile_expression(text: str, label: str) -> Expression:
+def compile_expression(text: str, label: str, at: datetime.datetime | None = None) -> Expression:
     """Compile a filter or a sort.
 
     Parameters
     ----------
     text
-        ``lambda exp: ...``, or an expression over the experiment's keys.
+        ``lambda exp: ...``, or a question about the experiment (`coolrunner.results.query`).
     label
         The option that it was given with, for errors.
+    at
+        What ``now()`` is, with a zone; the present without it.
 
     Raises
     ------
@@ -68,8 +90,8 @@ def compile_expression(text: str, label: str) -> Expression:
     """
     text = text.strip()
     if not _LAMBDA.match(text):
-        query = parse_query(text, label)
-        return Expression(label, text, query.paths, False, query.evaluate)
+        query = parse_query(text, label, at)
+        return Expression(label, text, query.evaluate, query)
     try:
         function = eval(text, {"math": math, "re": re})
     except SyntaxError as error:
@@ -77,63 +99,7 @@ def compile_expression(text: str, label: str) -> Expression:
         raise QueryError(str(Problem(f"this is no Python: {error.msg}", place, error.text or text))) from None
     except Exception as error:  # in the value of a default, say
         raise QueryError(f"{label} {text!r} fails: {type(error).__name__}: {error}") from None
-    return Expression(label, text, frozenset(), True, function)
-
-
-@dataclass(slots=True)
-class KeyWatch:
-    """Finds out which of the keys that a person named no experiment has.
-
-    Parameters
-    ----------
-    wanted
-        The keys, step by step.
-    """
-
-    wanted: Iterable[KeyPath]
-    _shapes: set[tuple[Any, ...]] = field(default_factory=set)
-    _names: dict[str, None] = field(default_factory=dict)
-    _texts: set[str] = field(default_factory=set)  # of the wanted, those that are values
-
-    def __post_init__(self) -> None:
-        self.wanted = set(self.wanted)
-
-    def look(self, experiment: dict[Any, Any]) -> None:
-        """Take note of the keys of one experiment."""
-        if not self.wanted:
-            return
-        self.wanted = {path for path in self.wanted if not _has(experiment, path)}
-        for path in self.wanted:  # a text without its quotes looks like a key
-            if len(path) == 1 and path[0] in experiment.values():
-                self._texts.add(path[0])
-        shape = tuple(experiment)
-        if self.wanted and shape not in self._shapes:
-            self._shapes.add(shape)
-            self._names.update(dict.fromkeys(".".join(path) for path in _paths(experiment)))
-
-    def warnings(self) -> list[str]:
-        """Return a line for each key that nobody had, with the nearest one; none without experiments."""
-        lines = []
-        for path in sorted(self.wanted, key=str) if self._shapes else ():
-            name = ".".join(map(str, path))
-            close = f"the text '{name}'" if name in self._texts else nearest(name, self._names)
-            lines.append(f"no experiment has {name}" + (f"; did you mean {close}?" if close else ""))
-        return lines
-
-
-def _has(experiment: dict[Any, Any], path: KeyPath) -> bool:
-    before: Any = reduce(item, path[:-1], experiment)
-    last = path[-1]
-    there = last in before if isinstance(before, dict) else item(before, last) is not None
-    return there or ".".join(map(str, path)) in experiment
-
-
-def _paths(mapping: dict[Any, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for key, value in mapping.items():
-        path = (*before, str(key))
-        yield path
-        if isinstance(value, dict):
-            yield from _paths(value, path)
+    return Expression(label, text, function)
 
 
 @dataclass(slots=True)
@@ -190,71 +156,171 @@ def select(
         An expression fails on an experiment, and `skip_errors` is not set; or the values that a
         lambda gave cannot be sorted.
     """
-    selection: Selection[T] = Selection([])
     frozen = any(expression.is_lambda for expression in (*filters, *sorts))
-    records: list[tuple[list[Any], T]] = []
+    sieve = _Sieve(
+        [_Step(each, each.evaluate) for each in filters],
+        [_Step(each, each.evaluate) for each in sorts],
+        lambda entry: (entry.value, str(entry)),
+        skip_errors,
+    )
+    kept: list[T] = []
+    seen = 0
     for entry in entries:
-        selection.seen += 1
+        seen += 1
         if watch:
             watch.look(entry.value)
-        experiment = freeze(entry.value) if frozen else entry.value
-        try:
-            if all(_value(expression, experiment, entry) for expression in filters):
-                keys = [_order(_value(expression, experiment, entry)) for expression in sorts]
-                records.append((keys, prepare(entry)))
-        except QueryError:
-            if not skip_errors:
-                raise
-            selection.dropped += 1
-    for number, expression in enumerate(sorts):
-        records = _sorted(records, number, expression, reverse)
-    selection.kept = [prepared for _, prepared in records]
-    return selection
+        if sieve.passes(freeze(entry.value) if frozen else entry.value, entry):
+            kept.append(prepare(entry))
+    return Selection([kept[i] for i in sieve.order(reverse, None)], seen, sieve.dropped)
 
 
-def _value(expression: Expression, experiment: Any, entry: Entry) -> Any:
-    try:
-        return expression.evaluate(experiment)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        if isinstance(error, KeyError) and error.args:
-            close = nearest(str(error.args[0]), map(str, entry.value))
-            reason = f"there is no key {error.args[0]!r}" + (f"; did you mean {close!r}?" if close else "")
-        raise QueryError(
-            f"{expression.label} {expression.text!r} fails on {entry}: {reason}\n"
-            f"    --skip-errors leaves such experiments out"
-        ) from None
+class Table(Protocol):
+    """Experiments of which single columns can be had, such as `coolrunner.results.rows.Rows`."""
+
+    def __len__(self) -> int:
+        """Return how many experiments there are."""
+
+    def table(self, paths: Sequence[KeyPath]) -> Iterable[Sequence[Any]]:
+        """Iterate over the values of some keys, experiment by experiment; `MISSING` where there is none."""
+
+    def values(self) -> Iterable[dict[Any, Any]]:
+        """Iterate over whole experiments."""
+
+    def value(self, position: int) -> dict[Any, Any]:
+        """Return a whole experiment."""
 
 
-def _sorted(records: list[Any], number: int, expression: Expression, reverse: bool) -> list[Any]:
-    present = [record for record in records if record[0][number] is not None]
-    missing = [record for record in records if record[0][number] is None]
-    try:
-        present.sort(key=lambda record: record[0][number], reverse=reverse)
-    except TypeError as error:
-        raise QueryError(
-            f"{expression.label} {expression.text!r}: its values cannot be sorted: {error}"
-        ) from None
-    return present + missing
+def choose(
+    table: Table,
+    filters: Sequence[Expression],
+    sorts: Sequence[Expression],
+    title: Callable[[int], str],
+    *,
+    reverse: bool = False,
+    skip_errors: bool = False,
+    first: int | None = None,
+) -> Selection[int]:
+    """Do the same as `select` with a table, and return the positions of the experiments in it.
 
+    Only the columns that are asked for are read; whole experiments where an expression needs them.
 
-def _order(value: Any) -> tuple[Any, ...] | None:
-    """Return what puts plain data of any types in one order; None for what has no place in it.
+    Parameters
+    ----------
+    table
+        The experiments.
+    filters, sorts, reverse, skip_errors
+        As `select` takes them.
+    title
+        Returns what an experiment is called in an error, by its position.
+    first
+        How many are wanted; all without it.
 
-    Numbers come first, then texts, dates, lists and mappings.
+    Raises
+    ------
+    QueryError
+        As of `select`.
     """
-    if value is None or value != value:
-        return None
-    if isinstance(value, (int, float)):
-        return (0, value)
-    if isinstance(value, str):
-        return (1, value)
-    if isinstance(value, datetime.date):
-        if not isinstance(value, datetime.datetime):
-            value = datetime.datetime(value.year, value.month, value.day)
-        return (2, value if value.tzinfo else value.replace(tzinfo=datetime.timezone.utc))
-    if isinstance(value, (list, tuple)):
-        return (3, [_order(part) or (9,) for part in value])
-    if isinstance(value, dict):
-        return (4, sorted(map(repr, value.items())))
-    return (5, value)
+    expressions = [*filters, *sorts]
+    paths = list(dict.fromkeys(path for each in expressions if not each.whole for path in each.paths))
+    # Where the first question needs whole experiments, all are read, which is quickest in a row.
+    stream = iter(table.values()) if expressions and expressions[0].whole else None
+    frozen = any(each.is_lambda for each in expressions)
+    here, experiment = -1, None
+
+    def whole_experiment() -> Any:
+        nonlocal experiment
+        if experiment is None:
+            experiment = table.value(here)
+            experiment = freeze(experiment) if frozen else experiment
+        return experiment
+
+    def asked(expression: Expression) -> _Step:
+        evaluate = expression.evaluate
+        if expression.query is None or expression.whole:
+            return _Step(expression, lambda row: evaluate(whole_experiment()))
+        return _Step(expression, expression.query.over(paths))
+
+    sieve = _Sieve(
+        list(map(asked, filters)),
+        list(map(asked, sorts)),
+        lambda position: (table.value(position), title(position)),
+        skip_errors,
+    )
+    kept = []
+    for here, row in enumerate(table.table(paths) if paths else repeat((), len(table))):
+        experiment = None
+        if stream:
+            experiment = freeze(next(stream)) if frozen else next(stream)
+        if sieve.passes(row, here):
+            kept.append(here)
+    return Selection([kept[i] for i in sieve.order(reverse, first)], len(table), sieve.dropped)
+
+
+class _Step(NamedTuple):
+    expression: Expression
+    ask: Callable[[Any], Any]
+
+
+class _Sieve:
+    """Asks each experiment the questions, and keeps what those that pass are sorted by."""
+
+    def __init__(
+        self,
+        filters: list[_Step],
+        sorts: list[_Step],
+        describe: Callable[[Any], tuple[dict[Any, Any], str]],
+        skip_errors: bool,
+    ) -> None:
+        self._filters = filters
+        self._sorts = sorts
+        self._describe = describe
+        self._skip_errors = skip_errors
+        self._keys: list[list[Any]] = [[] for _ in sorts]
+        self._passed = 0
+        self.dropped = 0
+
+    def passes(self, subject: Any, case: Any) -> bool:
+        """Ask about a subject; `case` is what `describe` takes where a question fails."""
+        keys = []
+        try:
+            for step in self._filters:
+                if not step.ask(subject):
+                    return False
+            for step in self._sorts:
+                keys.append(step.ask(subject))
+        except Exception as error:
+            if not self._skip_errors:
+                raise _failure(step.expression, error, *self._describe(case)) from None
+            self.dropped += 1
+            return False
+        self._passed += 1
+        for column, key in zip(self._keys, keys, strict=True):
+            column.append(key)
+        return True
+
+    def order(self, reverse: bool, first: int | None) -> list[int]:
+        """Return the order of those that passed, by each sort in turn."""
+        order = list(range(self._passed))
+        for place, (expression, _) in enumerate(self._sorts):
+            column = self._keys[place]
+            # An earlier sort cannot tell which will be the first ones.
+            count = first if place == len(self._sorts) - 1 else None
+            try:
+                places = ordered([column[i] for i in order], reverse=reverse, first=count)
+            except (TypeError, ValueError) as error:
+                raise QueryError(
+                    f"{expression.label} {expression.text!r}: its values cannot be sorted: {error}"
+                ) from None
+            order = [order[i] for i in places]
+        return order[:first]
+
+
+def _failure(expression: Expression, error: Exception, value: dict[Any, Any], title: str) -> QueryError:
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(error, KeyError) and error.args:
+        close = nearest(str(error.args[0]), map(str, value))
+        reason = f"there is no key {error.args[0]!r}" + (f"; did you mean {close!r}?" if close else "")
+    return QueryError(
+        f"{expression.label} {expression.text!r} fails on {title}: {reason}\n"
+        f"    --skip-errors leaves such experiments out"
+    )

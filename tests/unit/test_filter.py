@@ -7,6 +7,7 @@ import datetime
 import io
 import json
 import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -17,9 +18,11 @@ from rich.console import Console
 
 from coolrunner.cli.filter import convert_arg_line_to_args
 from coolrunner.errors import QueryError
-from coolrunner.results.filter import KeyWatch, compile_expression, select
+from coolrunner.results.filter import Selection, choose, compile_expression, select
 from coolrunner.results.formats import FORMATS, KeyChoice, flatten
+from coolrunner.results.keywatch import KeyWatch, unknown_keys
 from coolrunner.results.logs import Entry
+from coolrunner.results.query import KeyPath, lookup
 from coolrunner.results.table import fitted_table, plain_table
 from coolrunner.yamlio import RawDocument, dump
 
@@ -169,6 +172,114 @@ def test_what_a_lambda_gives_has_to_be_sortable() -> None:
         chosen(RUNS, "sort=lambda exp: object()")
 
 
+# --- a table of which only columns are read ---------------------------------------------------------
+
+
+class Columns:
+    """A table made of experiments, which notes what is asked of it."""
+
+    def __init__(self, experiments: list[dict[str, Any]]) -> None:
+        self.experiments = experiments
+        self.asked: list[KeyPath] = []
+        self.whole = 0
+
+    def __len__(self) -> int:
+        return len(self.experiments)
+
+    def table(self, paths: Sequence[KeyPath]) -> Iterator[tuple[Any, ...]]:
+        self.asked += paths
+        for experiment in self.experiments:
+            yield tuple(lookup(experiment, path) for path in paths)
+
+    def values(self) -> Iterator[dict[Any, Any]]:
+        for position in range(len(self)):
+            yield self.value(position)
+
+    def value(self, position: int) -> dict[Any, Any]:
+        self.whole += 1
+        return self.experiments[position]
+
+
+questions = st.sampled_from(
+    [
+        *(
+            "a > 1",
+            "a",
+            "not b",
+            "b in ['x', 1]",
+            "'a' in exp",
+            "has(c.d)",
+            "c.d == a",
+            "c ~ 'x'",
+            "a / b > 0",
+        ),
+        *("len(exp) > 1", "lambda exp: exp['a'] > 0", "lambda exp: exp.get('b')", "c.d", "-a", "len(c)"),
+    ]
+)
+few = st.one_of(st.none(), st.integers(-1, 2), st.sampled_from(["x", "y", math.nan, True]))
+experiments = st.lists(
+    st.fixed_dictionaries(
+        {}, optional={"a": few, "b": few, "c": st.one_of(few, st.fixed_dictionaries({"d": few})), "c.d": few}
+    ),
+    max_size=6,
+)
+
+
+@given(
+    experiments,
+    st.lists(questions, max_size=2),
+    st.lists(questions, max_size=2),
+    st.booleans(),
+    st.booleans(),
+    st.none() | st.integers(0, 3),
+)
+def test_a_table_gives_what_its_experiments_give(
+    values: list[dict[str, Any]],
+    filters: list[str],
+    sorts: list[str],
+    reverse: bool,
+    skip_errors: bool,
+    first: int | None,
+) -> None:
+    """CR-16: and the same errors."""
+    given_entries = entries(*values)
+    tests = [compile_expression(text, "--filter") for text in filters]
+    keys = [compile_expression(text, "--sort") for text in sorts]
+    options: Any = {"reverse": reverse, "skip_errors": skip_errors}
+
+    def told(call: Callable[[], Selection[int]]) -> Any:
+        try:
+            selection = call()
+        except QueryError as error:
+            return str(error)
+        return selection.kept[:first], selection.seen, selection.dropped
+
+    titles = [str(each) for each in given_entries]
+    assert told(
+        lambda: choose(Columns(values), tests, keys, titles.__getitem__, first=first, **options)
+    ) == told(lambda: select(given_entries, tests, keys, lambda each: each.number - 1, **options))
+
+
+def test_of_a_table_only_what_is_asked_for_is_read() -> None:
+    table = Columns([{"a": i, "b": {"c": -i}, "d": 1} for i in range(5)])
+    filters = [
+        compile_expression("a > 1", "--filter"),
+        compile_expression("lambda exp: exp.a > 2", "--filter"),
+    ]
+    sorts = [compile_expression("b.c", "--sort")]
+    assert choose(table, filters[:1], sorts, str).kept == [4, 3, 2]
+    assert (table.asked, table.whole) == ([("a",), ("b", "c")], 0)
+    assert choose(table, filters, sorts, str, first=1).kept == [4]
+    assert table.whole == 3
+
+
+def test_questions_that_belong_together_have_one_now() -> None:
+    at = datetime.datetime(2026, 11, 21, 12, tzinfo=datetime.timezone.utc)
+    values = [{"id": "a", "when": "2026-11-21T11:30Z"}, {"id": "b", "when": "2026-11-21T08:30Z"}]
+    kept = select(entries(*values), [compile_expression("when > ago('3h')", "--filter", at)], [], lambda e: e)
+    assert [each.value["id"] for each in kept.kept] == ["a"]
+
+
 # --- keys that nobody has --------------------------------------------------------------------------
 
 
@@ -184,6 +295,20 @@ def test_a_key_that_no_experiment_has_is_named_with_the_nearest_one() -> None:
         "no experiment has optimizer.lrr; did you mean optimizer.lr?",
     ]
     assert KeyWatch([("ACC",)]).warnings() == []
+
+
+@given(experiments, st.lists(st.sampled_from([("a",), ("x",), ("c", "d"), ("c", "e"), ("c.d",), ("A",)])))
+def test_keys_that_no_experiment_has_are_the_same_of_a_table(
+    values: list[dict[str, Any]], wanted: list[KeyPath]
+) -> None:
+    watch = KeyWatch(wanted)
+    known: dict[KeyPath, None] = {}
+    for each in values:
+        watch.look(each)
+        for key, inner in each.items():
+            known[(key, "d") if isinstance(inner, dict) else (key,)] = None
+    texts = {text for each in values for text in each.values() if isinstance(text, str)}
+    assert (unknown_keys(wanted, known, texts.__contains__) if values else []) == watch.warnings()
 
 
 def test_a_text_without_its_quotes_is_recognised() -> None:
