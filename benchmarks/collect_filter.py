@@ -1,5 +1,8 @@
 """What collecting and filtering cost: whole processes, at N and 10 N documents of 25 lines in 20 files.
 
+All is read each time, without an index (`results.py` measures what that saves). ``collect`` also reads as
+many documents of 15 lines, and as many that each have a file to themselves.
+
 Run it from a checkout, with the Python that has Coolrunner's dependencies::
 
     python benchmarks/collect_filter.py            # 10,000 and 100,000 documents, about two minutes
@@ -16,7 +19,7 @@ import argparse
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +31,8 @@ from coolrunner.yamlio import dump
 
 FILES = 20
 DUPLICATES = 0.05
-COLLECT = [sys.executable, str(ROOT / "collect.py")]
-FILTER = [sys.executable, str(ROOT / "filter.py")]
+COLLECT = [sys.executable, str(ROOT / "collect.py"), "--no-cache"]
+FILTER = [sys.executable, str(ROOT / "filter.py"), "--no-cache"]
 QUERY = [
     "--filter",
     "ACCURACY > 0.5 and optimizer.lr < 0.1",
@@ -41,6 +44,10 @@ QUERY = [
 ]
 LAMBDAS = ["--filter", "lambda exp: exp['ACCURACY'] > 0.5", "--sort", "lambda exp: exp['ACCURACY']"]
 KEEP = ["--keep-keys", "Name", "model", "optimizer.lr", "ACCURACY", "ID"]
+SHORT = (
+    *("Name", "Module", "model", "layers", "batch_size", "epochs", "augment", "dataset"),
+    *("REP", "RND_IDX", "ACCURACY", "LOSS", "ID", "STARTED", "TIME_ELAPSED"),
+)
 
 # Written for this comparison.
 NAIVE = """\
@@ -93,15 +100,17 @@ def experiments(count: int) -> Iterator[dict[str, Any]]:
         yield experiment
 
 
-def write_logs(folder: Path, count: int) -> Path:
-    """Write the logs of a corpus, a file at a time."""
+def write_logs(folder: Path, count: int, *, files: int = FILES, keys: Sequence[str] = ()) -> Path:
+    """Write the logs of a corpus, a file at a time; with `keys`, no others are in them."""
     folder.mkdir()
     every = experiments(count)
-    for number in range(FILES):
+    for number in range(files):
         with (folder / f"log{number:02}.yaml").open("w", encoding="utf-8") as file:
             file.write("# Coolrunner log, version 1\n")
-            for _ in range(count // FILES):
+            for _ in range(count // files):
                 experiment = next(every)
+                if keys:
+                    experiment = {key: experiment[key] for key in keys}
                 file.write(f"--- # {experiment['ID']}\n{dump(experiment)}...\n")
     return folder
 
@@ -124,6 +133,13 @@ def ours(table: Table, work: Path, runs: int, count: int) -> None:
         table.row(f"{name}: {count:,}", small, count, f"{count / small[0]:,.0f} documents/s")
         ratio = f"{10 * count / large[0]:,.0f} documents/s; ratio to {count:,}: {large[0] / small[0]:.1f}"
         table.row(f"{name}: {10 * count:,}", large, 10 * count, ratio)
+    other = {
+        "15 lines": write_logs(work / "short", 10 * count, keys=SHORT),
+        "a file each": write_logs(work / "tiny", 10 * count, files=10 * count),
+    }
+    for name, corpus in other.items():
+        figure = measure([*COLLECT, str(corpus), "--dest", "out"], work, runs, "out")
+        table.row(f"collect, {name}: {10 * count:,}", figure, 10 * count)
 
 
 def peer(table: Table, work: Path, runs: int) -> None:

@@ -14,32 +14,26 @@ from typing import Any
 
 from coolrunner.results.logs import Entry, document_text
 from coolrunner.results.yamllog import HEADER
+from coolrunner.yamlio import canonical
 
-__all__ = ["collect", "digest", "distinct"]
+__all__ = ["collect", "digest", "digest_of", "distinct"]
 
 
 def digest(value: Any) -> bytes:
     """Return 16 bytes that are equal for equal data, and for nothing else that will ever be met."""
-    return blake2b(repr(_canonical(value)).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return digest_of(canonical(value))
 
 
-def _canonical(value: Any) -> Any:
-    """Return data whose `repr` is the same for equal data."""
-    kind = type(value)
-    if kind is dict:
-        try:
-            keys = sorted(value)
-        except TypeError:  # keys of several types
-            keys = sorted(value, key=lambda key: (type(key).__name__, repr(key)))
-        return {key: _canonical(value[key]) for key in keys}
-    return [_canonical(item) for item in value] if kind is list else value
+def digest_of(form: str) -> bytes:
+    """Return the digest of data of which the canonical form is known."""
+    return blake2b(form.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def distinct(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Yield the experiments that none before them equals."""
     met: set[bytes] = set()
     for entry in entries:
-        identity = digest(entry.value)
+        identity = digest_of(entry.canonical)
         if identity not in met:
             met.add(identity)
             yield entry

@@ -8,6 +8,7 @@ their names; definitions and queue files in `coolrunner.results.logs`, by their 
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from pathlib import Path
 from coolrunner.errors import UsageError, nearest
 
 __all__ = [
+    "ANNOTATIONS",
     "DEFINITION",
     "FAILED",
     "QUEUE",
@@ -28,12 +30,20 @@ __all__ = [
     "check_paths",
     "counted",
     "find_logs",
+    "is_other",
 ]
 
 STDIN = "-"
 DEFINITION, QUEUE, FAILED, RUN = "definition", "queue file", "log of failures", "run directory"
-_PLURALS = {FAILED: "logs of failures", RUN: "run directories"}
+ANNOTATIONS = "file of annotations"
+_PLURALS = {FAILED: "logs of failures", RUN: "run directories", ANNOTATIONS: "files of annotations"}
+_ANNOTATIONS = "annotations.yaml"
+_ENDINGS = (".yaml", ".yml")
 _SHOWN = 20  # places named unless all are asked for
+
+
+#: A file that is yet to be looked at, what its directory says of it, and the device of that.
+_Waiting = tuple[str, "os.DirEntry[str] | None", int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +150,11 @@ class Exclusion:
         self._patterns = [(text, Path(text).as_posix(), Path(text).absolute()) for text in patterns]
         self.unused = dict.fromkeys(patterns)
 
-    def __call__(self, path: Path) -> bool:
+    def __call__(self, path: Path | str) -> bool:
         """Tell whether `path` is not wanted."""
+        if not self._patterns:
+            return False
+        path = Path(path)
         hit = False
         for text, pattern, absolute in self._patterns:
             if (
@@ -208,75 +221,126 @@ def find_logs(
         if start == STDIN:
             yield LogFile("standard input", None)
             continue
-        waiting = [Path(start)]
-        named = True
+        # As text: to make a Path of each of 100,000 files and to ask it costs more than to read them.
+        waiting: list[_Waiting] = [(str(Path(start)), None, 0)]
         while waiting:
-            path = waiting.pop()
-            if not exclude(path):
-                kind = _kind(path, report, met, named=named)
-                if kind == stat.S_IFDIR:
-                    waiting += _search(path, report, visit)
-                elif kind and not _skipped(path, report, named=named):
-                    yield LogFile(str(path), path)
-            named = False
+            path, entry, device = waiting.pop()
+            if exclude(path):
+                continue
+            kind, device = _kind(path, entry, device, report, met)
+            if kind == stat.S_IFDIR:
+                waiting += [(inner, entry, device) for inner, entry in _search(path, report, visit)]
+            elif kind and not is_other(path, path, report, among_logs=entry and not entry.is_symlink()):
+                yield LogFile(path, Path(path))
 
 
-def _kind(path: Path, report: Report, met: set[tuple[int, int]], *, named: bool) -> int:
-    """Return the kind of file that is to be read or searched; 0 for what is not, or was already."""
-    is_log = named or path.suffix.lower() in (".yaml", ".yml")
-    try:
-        status = path.stat()
-    except OSError as error:
-        lost = isinstance(error, FileNotFoundError) and path.is_symlink()
-        reason = f"this link leads to {path.readlink()}, which does not exist" if lost else error.strerror
-        if is_log:
-            report.broken.append(f"{path}: cannot be read: {reason}")
-        return 0
-    kind = stat.S_IFMT(status.st_mode)
-    if kind != stat.S_IFDIR and not is_log:
-        return 0
-    if kind not in (stat.S_IFDIR, stat.S_IFREG):
-        return kind if named else 0  # a pipe is read only where it is asked for
-    identity = (status.st_dev, status.st_ino)
-    if identity in met:
-        return 0
-    met.add(identity)
-    return kind
+def is_other(path: str, name: str, report: Report, *, among_logs: bool | None = False) -> bool:
+    """Tell whether a file is plainly no log, by its name or its place, and take note of it.
 
-
-def _search(path: Path, report: Report, visit: Callable[[Path], object]) -> list[Path]:
-    """Return what is in a directory, last first, without hidden names; nothing of a run directory."""
-    if _is_run(path):
-        report.skip(RUN, str(path.resolve()))
-        return []
-    visit(path)
-    try:
-        inside = [item for item in path.iterdir() if not item.name.startswith(".")]
-    except OSError as error:
-        report.broken.append(f"{path}: cannot be searched: {error.strerror}")
-        return []
-    return sorted(inside, key=lambda item: item.name, reverse=True)
-
-
-def _skipped(path: Path, report: Report, *, named: bool) -> bool:
-    """Tell whether a file is plainly no log, by its name or its place."""
-    if path.name.lower().endswith((".failed.yaml", ".failed.yml")):
-        report.skip(FAILED, str(path))
+    Parameters
+    ----------
+    path
+        The file.
+    name
+        How it is shown.
+    report
+        Takes note.
+    among_logs
+        Whether it is known to be in no run directory: it stands where logs are searched for. An index of
+        runs is made of links to the insides of run directories.
+    """
+    if path.lower().endswith((".failed.yaml", ".failed.yml")):
+        report.skip(FAILED, name)
         return True
-    # An index of runs is made of links to the insides of run directories.
-    if (named or path.is_symlink()) and _is_run(path.resolve().parent):
-        report.skip(RUN, str(path.resolve().parent))
+    if path.endswith(_ANNOTATIONS) and _says(path, b"# Coolrunner annotations"):
+        report.skip(ANNOTATIONS, name)
         return True
+    if not among_logs:
+        folder = os.path.dirname(os.path.realpath(path) if os.path.islink(path) else path)  # noqa: PTH114, PTH120
+        if _is_run(folder):
+            report.skip(RUN, str(Path(folder).resolve()))
+            return True
     return False
 
 
-def _is_run(folder: Path) -> bool:
-    return _is_there(folder / "params.yaml") and _is_there(folder / "status.yaml")
-
-
-def _is_there(path: Path) -> bool:
+def _says(path: str, beginning: bytes) -> bool:
     try:
-        path.lstat()
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read(len(beginning)) == beginning
+    except OSError:
+        return False
+
+
+def _kind(
+    path: str, entry: os.DirEntry[str] | None, device: int, report: Report, met: set[tuple[int, int]]
+) -> tuple[int, int]:
+    """Return the kind of file that is to be read or searched, and its device.
+
+    The kind is 0 for what is not to be, or was already.
+
+    Parameters
+    ----------
+    path
+        The file.
+    entry
+        What its directory says of it; None for one that a person named.
+    device
+        The device of the directory.
+    report
+        Takes note of what cannot be read.
+    met
+        What was already; takes note.
+    """
+    is_log = entry is None or path.lower().endswith(_ENDINGS)
+    try:
+        if entry is not None and entry.is_file(follow_symlinks=False):
+            # It needs no look at the file itself.
+            kind, identity = stat.S_IFREG if is_log else 0, (device, entry.inode())
+        elif not is_log and entry is not None and not entry.is_dir():
+            return 0, 0
+        else:
+            status = entry.stat() if entry else Path(path).stat()
+            kind, identity = stat.S_IFMT(status.st_mode), (status.st_dev, status.st_ino)
+    except OSError as error:
+        lost = isinstance(error, FileNotFoundError) and Path(path).is_symlink()
+        reason = (
+            f"this link leads to {Path(path).readlink()}, which does not exist" if lost else error.strerror
+        )
+        if is_log:
+            report.broken.append(f"{path}: cannot be read: {reason}")
+        return 0, 0
+    if kind not in (stat.S_IFDIR, stat.S_IFREG):
+        return (0 if entry else kind), 0  # a pipe is read only where it is asked for
+    if identity in met:
+        return 0, 0
+    met.add(identity)
+    return kind, identity[0]
+
+
+def _search(path: str, report: Report, visit: Callable[[Path], object]) -> list[tuple[str, os.DirEntry[str]]]:
+    """Return what is in a directory, last first, without hidden names; nothing of a run directory."""
+    if _is_run(path):
+        report.skip(RUN, str(Path(path).resolve()))
+        return []
+    visit(Path(path))
+    try:
+        with os.scandir(path) as entries:
+            inside = {entry.name: entry for entry in entries if not entry.name.startswith(".")}
+    except OSError as error:
+        report.broken.append(f"{path}: cannot be searched: {error.strerror}")
+        return []
+    before = "" if path == "." else os.path.join(path, "")  # noqa: PTH118 - with a slash behind it
+    return [(f"{before}{name}", inside[name]) for name in sorted(inside, reverse=True)]
+
+
+def _is_run(folder: str) -> bool:
+    before = os.path.join(folder, "")  # noqa: PTH118 - with a slash behind it
+    return _is_there(f"{before}params.yaml") and _is_there(f"{before}status.yaml")
+
+
+def _is_there(path: Path | str) -> bool:
+    try:
+        os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:

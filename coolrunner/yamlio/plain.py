@@ -12,11 +12,27 @@ from typing import Any
 
 from coolrunner.errors import NotPlainError
 
-__all__ = ["to_plain"]
+__all__ = ["canonical", "to_plain"]
 
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes, datetime.date, datetime.datetime})
 _SUBCLASSED: tuple[Any, ...] = (int, float, str, bytes)  # by numpy's float64, IntEnum
 _DEPTH_LIMIT = 200
+
+
+def canonical(value: Any) -> str:
+    """Return a text that two values of plain data share only if they are equal.
+
+    The order of keys does not matter at any level, the order in lists does; ``1``, ``1.0`` and ``true`` are
+    three values, and ``nan`` is itself.
+    """
+    kind = type(value)
+    if kind is dict:
+        pairs = [f"{canonical(key)}:{canonical(item)}" for key, item in value.items()]
+        return f"{{{','.join(sorted(pairs))}}}"
+    if kind is list:
+        return f"[{','.join(map(canonical, value))}]"
+    # Python writes no integer of thousands of digits in decimals.
+    return f"{value:#x}" if kind is int else repr(value)
 
 
 def to_plain(value: Any, otherwise: Callable[[Any, str], Any] | None = None) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from yaml.events import (
+    AliasEvent,
     DocumentEndEvent,
     DocumentStartEvent,
     MappingEndEvent,
@@ -26,13 +27,17 @@ from yaml.nodes import MappingNode, ScalarNode
 from coolrunner.errors import NotPlainError, Position, Problem, YamlError
 from coolrunner.yamlio.mistakes import yaml_problem
 from coolrunner.yamlio.plain import to_plain
-from coolrunner.yamlio.scalars import Loader, resolve_plain
+from coolrunner.yamlio.scalars import Loader, check_length, resolve_plain
 from coolrunner.yamlio.source import Document, Source, moved
 
 __all__ = ["load", "read_documents"]
 
 
 _DEPTH_LIMIT = 250  # more than what is written can have
+_PARTS_LIMIT = 2_000_000  # lists and mappings in a document, each of which takes a hundred bytes or more
+_SHOWN = 100  # characters of a text that is at fault
+_ALIAS_LIMIT = 10_000_000  # characters that aliases may add to a document
+_OPENS = {SequenceStartEvent: 1, MappingStartEvent: 1, SequenceEndEvent: -1, MappingEndEvent: -1}
 
 
 class _NeedsNodes(Exception):
@@ -70,9 +75,13 @@ def read_documents(source: Source) -> Iterator[Document]:
                 value = builder.document(first)
                 get_event()  # document end
             except _NeedsNodes:
+                depth = 0
                 while kind is not DocumentEndEvent:
                     event = get_event()
                     kind = type(event)
+                    depth += _OPENS.get(kind, 0)
+                    if depth > _DEPTH_LIMIT:
+                        raise YamlError(Problem("nested too deeply", Position(source.name))) from None
                 value = _from_nodes(source, mark, event.start_mark.index)
             line = mark.line if value is not None else start.line
             yield Document(value, line + 1, mark.index)
@@ -102,15 +111,15 @@ def load(text: str, name: str = "text") -> Any:
 class _Builder:
     """Builds plain data from libyaml's events."""
 
-    __slots__ = ("_depth", "_next", "_source")
+    __slots__ = ("_depth", "_next", "_parts", "_source")
 
     def __init__(self, source: Source, get_event: Any) -> None:
         self._source = source
         self._next = get_event
-        self._depth = 0
+        self._depth = self._parts = 0
 
     def document(self, event: Any) -> Any:
-        self._depth = 0
+        self._depth = self._parts = 0
         return self._built(event)
 
     def _built(self, event: Any) -> Any:
@@ -136,9 +145,11 @@ class _Builder:
         if event.anchor is not None or event.tag is not None:
             raise _NeedsNodes
         self._depth += 1
+        self._parts += 1
         if self._depth > _DEPTH_LIMIT:
-            mark = event.start_mark
-            raise YamlError(self._source.problem("nested too deeply", mark.line + 1, mark.column + 1))
+            raise YamlError(_at(self._source, event, "nested too deeply"))
+        if self._parts > _PARTS_LIMIT:
+            raise YamlError(_at(self._source, event, f"more than {_PARTS_LIMIT:,} lists and mappings"))
 
     def _scalar(self, event: Any) -> Any:
         if event.anchor is not None or event.tag is not None:
@@ -209,6 +220,7 @@ def _from_nodes(source: Source, start: yaml.Mark, end: int) -> Any:
     loader = _NodeLoader(inner.text)
     loader.source = inner
     try:
+        _check_aliases(inner)
         # A plain copy: what stands in one place and, through an alias, in another is not shared, and
         # !!set and a list that contains itself are found out.
         return to_plain(loader.get_single_data())
@@ -222,13 +234,67 @@ def _from_nodes(source: Source, start: yaml.Mark, end: int) -> Any:
         loader.dispose()
 
 
+def _check_aliases(source: Source) -> None:
+    """Raise where the one document of a text grows beyond bounds by its aliases.
+
+    Ten anchors, each of a list of ten aliases of the one before, are 10,000,000,000 values.
+    """
+    loader: Any = Loader(source.text)
+    sizes: dict[str, int] = {}  # characters by anchor
+    open_: list[tuple[str | None, int]] = [(None, 0)]
+    added = parts = 0
+    try:
+        while (kind := type(event := loader.get_event())) is not StreamEndEvent:
+            size = 1
+            if kind is ScalarEvent:
+                size += len(event.value)
+                if event.implicit[0] or event.tag is not None:
+                    try:
+                        check_length(event.value)
+                    except ValueError as error:
+                        raise YamlError(_bad_scalar(source, event, error)) from None
+            elif kind is AliasEvent:
+                size = sizes.get(event.anchor, 1)
+                added += size
+                if added > _ALIAS_LIMIT:
+                    problem = f"its aliases come to more than {_ALIAS_LIMIT:,} characters"
+                    raise YamlError(_at(source, event, problem))
+            elif (change := _OPENS.get(kind, 0)) > 0:
+                parts += 1
+                if parts > _PARTS_LIMIT:
+                    raise YamlError(_at(source, event, f"more than {_PARTS_LIMIT:,} lists and mappings"))
+                open_.append((event.anchor, 1))
+                continue
+            elif change < 0:
+                anchor, size = open_.pop()
+                if anchor is not None:
+                    sizes[anchor] = size
+            else:
+                continue
+            if kind is ScalarEvent and event.anchor is not None:
+                sizes[event.anchor] = size
+            anchor, before = open_[-1]
+            open_[-1] = anchor, before + size
+    finally:
+        loader.dispose()
+
+
+def _at(source: Source, event: Any, message: str) -> Problem:
+    mark = event.start_mark
+    return source.problem(message, mark.line + 1, mark.column + 1)
+
+
 def _bad_scalar(source: Source, scalar: Any, error: ValueError) -> Problem:
     mark = scalar.start_mark
-    message = f"{scalar.value!r} looks like a date or a number, but {error}"
+    message = f"{_short(scalar.value)} looks like a date or a number, but {error}"
     return source.problem(message, mark.line + 1, mark.column + 1, "put quotes around it if it is a text")
 
 
+def _short(text: str) -> str:
+    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}..."
+
+
 def _twice(source: Source, key: Any, mark: Any) -> Problem:
-    message = f"the key {str(key)!r} is given twice in one mapping"
+    message = f"the key {_short(str(key))} is given twice in one mapping"
     hint = "a new experiment begins after a line '---'" if mark.column == 0 else ""
     return source.problem(message, mark.line + 1, mark.column + 1, hint)

@@ -17,7 +17,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.nodes import ScalarNode
 
-__all__ = ["FLOAT_WITHOUT_DOT", "Loader", "block_text", "resolve_plain", "scalar_text"]
+__all__ = ["FLOAT_WITHOUT_DOT", "Loader", "block_text", "check_length", "resolve_plain", "scalar_text"]
 
 #: Floats that YAML 1.1 overlooks: no dot, or no sign in the exponent.
 FLOAT_WITHOUT_DOT = re.compile(r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)[eE][-+]?[0-9]+\Z")
@@ -34,6 +34,7 @@ for _tag in ("tag:yaml.org,2002:value", "tag:yaml.org,2002:merge"):
 
 _STR = "tag:yaml.org,2002:str"
 _resolver: Any = Loader("")  # only its tables and constructors are used; it reads nothing
+_BEGINNINGS = frozenset(_resolver.yaml_implicit_resolvers)  # of all that is no string; "" is null
 # Names and words that no table claims, in block and in flow context alike.
 _PLAIN_WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./()+*-]*(?: [A-Za-z0-9_./()+*][A-Za-z0-9_./()+*-]*)*\Z")
 # In a block only ": " and " #" mean something in a line that begins with a letter; a list may end in it.
@@ -43,6 +44,8 @@ _QUOTABLE = re.compile(r"[\x20-\x7e]*\Z")
 _resolved: dict[str, Any] = {}
 _written: dict[str, str] = {}
 _DECIMAL_LIMIT = 10**600  # sys.set_int_max_str_digits cannot go lower than 640 digits
+_NUMBER_LIMIT = 20_000  # characters
+_LIKE_NUMBER = re.compile(r"[-+]?(?:0[bx][0-9a-fA-F_]+|[0-9_:.]+(?:[eE][-+]?[0-9]+)?)\Z")
 _MEMO_LIMIT = 200_000  # scalars remembered each way; a study has few distinct ones
 _MEMO_LENGTH = 200  # characters; a long text seldom comes twice
 
@@ -55,10 +58,13 @@ def resolve_plain(text: str) -> Any:
     ValueError
         It looks like a date or a number and is none, such as ``2021-13-45``.
     """
+    if text[:1] not in _BEGINNINGS:
+        return text
     try:
         return _resolved[text]
     except KeyError:
         pass
+    check_length(text)
     tag = _resolver.resolve(ScalarNode, text, (True, False))
     value: Any = text
     if tag != _STR:
@@ -69,6 +75,18 @@ def resolve_plain(text: str) -> Any:
             _resolved.clear()
         _resolved[text] = value
     return value
+
+
+def check_length(text: str) -> None:
+    """Raise where a plain scalar is a number so long that to know it takes all memory, or for ever.
+
+    Raises
+    ------
+    ValueError
+        It is.
+    """
+    if len(text) > _NUMBER_LIMIT and _LIKE_NUMBER.match(text):
+        raise ValueError(f"it has more than {_NUMBER_LIMIT:,} characters")
 
 
 def _string_text(text: str) -> str | None:

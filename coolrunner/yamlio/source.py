@@ -20,6 +20,7 @@ Steps = tuple[Any, ...]
 _MARKER = re.compile(r"^(?:---|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # as YAML 1.1, and so libyaml, counts lines
 _NODES_KEPT = 16
+_CUT_LIMIT = 8_000_000  # characters; the lines take twenty times as much memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,9 @@ class Source:
         return _BREAK.split(self.text)
 
     def line(self, number: int) -> str:
-        """Return the text of line `number` (from 1), or an empty string."""
+        """Return the text of line `number` (from 1); an empty string where the text is too long to be cut."""
+        if len(self.text) > _CUT_LIMIT:
+            return ""
         return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
 
     def problem(self, message: str, line: int, column: int, hint: str = "") -> Problem:

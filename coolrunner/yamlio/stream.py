@@ -1,28 +1,34 @@
-"""Streams of documents as text: split without reading, read quickly where the text is plain.
+"""Streams of documents as text, cut into documents without being read.
 
-A log of 100,000 documents is mostly lines such as ``lr: 0.1``. `split_documents` cuts a stream into
-the texts of its documents, which is all that copying needs. `read_text` gives the data of one such
-text: lines that can mean only one thing are taken as they stand, their scalars by PyYAML's tables, and
-a document with anything else in it goes to libyaml as a whole, so both ways agree.
+``---`` and ``...`` at the start of a line cannot stand inside a document (YAML 1.1, 9.1.2), so cutting
+needs no reading, and a broken document does not hide the next one. A text is cut by `split_documents`; a
+file, of any size, piece by piece by `read_stream`, which knows of each document where its bytes are.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, NamedTuple
 
-from coolrunner.errors import YamlError
-from coolrunner.yamlio.reading import read_documents
-from coolrunner.yamlio.scalars import resolve_plain
-from coolrunner.yamlio.source import Source, moved
+__all__ = ["DOCUMENT_LIMIT", "RawDocument", "document_at", "read_stream", "split_documents"]
 
-__all__ = ["RawDocument", "read_text", "split_documents"]
+#: Bytes that a document may have; a longer one is passed over, so that no file fills the memory.
+DOCUMENT_LIMIT = 64 << 20
+
+_PIECE = 1 << 20  # bytes
+_START = re.compile(r"^---(?:[ \t]+|(?=\r?\n)|\Z)", re.MULTILINE)
+_END = re.compile(r"^\.\.\.[ \t]*(?:#.*)?\r?(?:\n|\Z)", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^%(?:YAML|TAG)[ \t].*\n", re.MULTILINE)
+_BOM = b"\xef\xbb\xbf"
+_BEGINS_HERE = re.compile(rb"---(?:[ \t]|\r?\n)")
+_BORDER = re.compile(rb"\n(?:(?=---(?:[ \t]|\r?\n))|\.\.\.[ \t]*(?:#[^\n]*)?\r?\n)")
+_MARKER = 6  # bytes at the end of a chunk that may be the beginning of a marker
+_TOO_LONG = f"a document of more than {DOCUMENT_LIMIT >> 20} MB"
 
 
-@dataclass(frozen=True, slots=True)
-class RawDocument:
+class RawDocument(NamedTuple):
     """The text of one document in a stream.
 
     Attributes
@@ -35,207 +41,207 @@ class RawDocument:
         What stands behind ``# `` in its ``---`` line; empty for none.
     ended
         Whether a ``...`` line closes it.
+    start, stop
+        Where `text` stands in the stream: in bytes of a file, in characters of a text.
+    end
+        Where the next document may begin: behind the ``...`` line, or at the next ``---``.
+    fault
+        Why there is no text; empty for a document that could be read.
     """
 
     text: str
     line: int
     comment: str
     ended: bool
+    start: int = 0
+    stop: int = 0
+    end: int = 0
+    fault: str = ""
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing in it but blank lines and comments."""
         return all(not line.strip() or line.lstrip().startswith("#") for line in self.text.split("\n"))
 
-
-_START = re.compile(r"^---(?:[ \t]+|(?=\r?\n)|\Z)", re.MULTILINE)
-_END = re.compile(r"^\.\.\.[ \t]*(?:#.*)?\r?(?:\n|\Z)", re.MULTILINE)
-_DIRECTIVE = re.compile(r"^%(?:YAML|TAG)[ \t].*\n", re.MULTILINE)
+    @property
+    def end_line(self) -> int:
+        """The line at `end`."""
+        return self.line + self.text.count("\n") + self.ended
 
 
 def split_documents(text: str) -> Iterator[RawDocument]:
-    """Cut a stream into the texts of its documents; empty ones are left out.
-
-    ``---`` and ``...`` at the start of a line cannot stand inside a document (YAML 1.1, 9.1.2), so
-    the cut needs no reading, and a broken document does not hide the next one.
-    """
+    """Cut a stream into the texts of its documents; empty ones are left out."""
     text = text.removeprefix("\ufeff")
-    if "\n%" in text or text.startswith("%"):
-        text = _DIRECTIVE.sub("\n", text)
-    line = 1
+    return _documents(text, 1, 0, _without_directives if "%" in text else None)
+
+
+def read_stream(
+    file: BinaryIO, start: int = 0, line: int = 1, stop: int | None = None
+) -> Iterator[RawDocument]:
+    """Yield the documents of a file of UTF-8, of which a few megabytes and one document are in memory.
+
+    Line ends are plain ones in the texts. Where a byte is no UTF-8 the reading ends, with a document that
+    has a `fault`; its `line` is the place, and its `start` is 0 if nothing but blanks is before it.
+
+    Parameters
+    ----------
+    file
+        A file that can be sought in.
+    start, line
+        Where to begin: at the beginning, or at the end of a document.
+    stop
+        Where the file ends, in bytes; what comes behind has been added meanwhile.
+    """
+    for piece, base, lines in _pieces(file, start, stop):
+        if piece is None:
+            yield RawDocument("", line, "", ended=False, start=base, stop=base, end=base, fault=_TOO_LONG)
+            line += lines
+            continue
+        wrong = None
+        try:
+            text = piece.decode()
+        except UnicodeDecodeError as error:
+            # A writer that was killed may have cut a character in two: the documents before are kept.
+            borders = [match.end() for match in _BORDER.finditer(piece, 0, error.start)]
+            sound = piece[: borders[-1]] if borders else b""
+            text = sound.decode()
+            end = base + len(sound) if base > len(_BOM) or text.strip() else 0
+            place = line + piece.count(b"\n", 0, error.start)
+            fault = f"not UTF-8: byte 0x{piece[error.start]:02x} cannot be read"
+            wrong = RawDocument("", place, "", ended=False, start=end, stop=end, end=end, fault=fault)
+        yield from _placed(text, line, base)
+        if wrong is not None:
+            yield wrong
+            return
+        line += piece.count(b"\n")
+
+
+def document_at(path: str | os.PathLike[str], start: int, stop: int) -> str:
+    """Return the text of a document of a file, of which it is known where it stands.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    UnicodeDecodeError
+        It has changed since, and is no UTF-8 there.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123 - of a hundred thousand paths
+        file.seek(start)
+        return _plain(file.read(stop - start).decode())
+
+
+# --- pieces of a file ------------------------------------------------------------------------------
+
+
+def _pieces(file: BinaryIO, start: int, stop: int | None) -> Iterator[tuple[bytes | None, int, int]]:
+    """Yield a file in pieces that begin where a document may, and where they stand.
+
+    In the place of a document that is too long stand None and how many lines it has.
+    """
+    file.seek(start)
+    place = base = start
+    passing, first, lines = False, 0, 0  # a document that is too long: its beginning, its lines so far
+    waiting = bytearray()
+    while chunk := file.read(_PIECE if stop is None else min(_PIECE, stop - place)):
+        place += len(chunk)
+        if place == len(chunk) and chunk.startswith(_BOM):
+            chunk, base = chunk[len(_BOM) :], len(_BOM)
+        # A marker may stand across the border of two chunks.
+        searched = max(len(waiting) - _MARKER, 0)
+        waiting += chunk
+        if passing and (border := _BORDER.search(waiting)):
+            yield None, first, lines + waiting.count(b"\n", 0, border.end())
+            passing, lines, searched = False, 0, 0
+            base += border.end()
+            del waiting[: border.end()]
+        cut = 0 if passing else _last_border(waiting, searched)
+        if cut:
+            yield bytes(waiting[:cut]), base, 0
+        elif passing or len(waiting) > DOCUMENT_LIMIT:
+            first = first if passing else base
+            passing = True
+            cut = len(waiting) - _MARKER
+            lines += waiting.count(b"\n", 0, cut)
+        base += cut
+        del waiting[:cut]
+    if passing:
+        yield None, first, lines + waiting.count(b"\n")
+    elif waiting:
+        yield bytes(waiting), base, 0
+
+
+def _last_border(data: bytearray, start: int) -> int:
+    """Return the last place behind `start` at which a document may begin; 0 for none."""
+    ended = data.rfind(b"\n...\n", start)
+    place = data.rfind(b"\n---", start)
+    while place >= 0 and not _BEGINS_HERE.match(data, place + 1):
+        place = data.rfind(b"\n---", start, place + 3)
+    return max(ended + 5 if ended >= 0 else 0, place + 1)
+
+
+# --- documents of a text ---------------------------------------------------------------------------
+
+
+def _placed(text: str, line: int, base: int) -> Iterator[RawDocument]:
+    """Yield the documents of a piece of a file that begins at byte `base` of it."""
+    clean = _plain if "\r" in text or "%" in text else None
+    if text.isascii():
+        yield from _documents(text, line, base, clean)
+        return
+    character, byte = 0, base
+    for raw in _documents(text, line, 0, clean):
+        start = byte + len(text[character : raw.start].encode())
+        stop = start + len(text[raw.start : raw.stop].encode())
+        character, byte = raw.end, stop + len(text[raw.stop : raw.end].encode())
+        yield raw._replace(start=start, stop=stop, end=byte)
+
+
+def _documents(text: str, line: int, base: int, clean: Callable[[str], str] | None) -> Iterator[RawDocument]:
     start = 0
     for match in _START.finditer(text):
-        if match.start() > start or start == 0:
-            yield from _cut(text[start : match.start()], line, marked=start > 0)
-        line += text.count("\n", start, match.end())
-        start = match.end()
-    yield from _cut(text[start:], line, marked=start > 0)
+        begin, end = match.span()
+        if begin > start or start == 0:
+            yield from _cut(text[start:begin], line, base + start, clean, marked=start > 0)
+        line += text.count("\n", start, end)
+        start = end
+    yield from _cut(text[start:], line, base + start, clean, marked=start > 0)
 
 
-def _cut(chunk: str, line: int, *, marked: bool) -> Iterator[RawDocument]:
+def _cut(
+    chunk: str, line: int, place: int, clean: Callable[[str], str] | None, *, marked: bool
+) -> Iterator[RawDocument]:
+    """Yield the documents that stand between two ``---``; more than one where ``...`` ends them."""
     comment = ""
     if marked:
         first, feed, rest = chunk.partition("\n")
         stripped = first.strip()
         if not stripped or stripped.startswith("#"):
             comment = stripped.removeprefix("#").strip()
-            chunk = rest
+            place += len(first) + len(feed)
             line += len(feed)
+            chunk = rest
     while chunk:
-        if chunk.endswith("\n...\n") and chunk.find("\n...") == len(chunk) - 5:
-            body, after, ended = chunk[:-4], "", True
-        elif "..." in chunk and (end := _END.search(chunk)):
-            body, after, ended = chunk[: end.start()], chunk[end.end() :], True
+        size = len(chunk)
+        ended = True
+        if chunk.endswith("\n...\n") and chunk.find("\n...") == size - 5 and chunk[0] != ".":
+            stop, end = size - 4, size
+        elif "..." in chunk and (match := _END.search(chunk)):
+            stop, end = match.span()
         else:
-            body, after, ended = chunk, "", False
-        document = RawDocument(body, line, comment, ended)
+            stop, end, ended = size, size, False
+        body = chunk[:stop] if clean is None else clean(chunk[:stop])
+        document = RawDocument(body, line, comment, ended, place, place + stop, place + end)
         if body and (body[0] not in "#\r\n \t" or not document.empty):
             yield document
-        line += chunk.count("\n") - after.count("\n")
-        chunk, comment = after, ""
+        line += chunk.count("\n", 0, end)
+        place += end
+        chunk, comment = chunk[end:], ""
 
 
-# --- reading one text ------------------------------------------------------------------------------
-
-_LINE = re.compile(r"( *)([A-Za-z_][A-Za-z0-9_.-]{0,99}):(?: (.+))?\Z")  # a simple key is short
-_ITEM = re.compile(r"( *)- (.+)\Z")
-_INT = re.compile(r"(?:0|-?[1-9][0-9]{0,17})\Z")
-_FLOAT = re.compile(r"-?[0-9]+\.[0-9]+(?:e[-+][0-9]+)?\Z")
-# A plain scalar that cannot be anything else: no indicator, no ": ", no " #", no end in ":".
-_PLAIN = re.compile(r"[A-Za-z0-9_./](?:[A-Za-z0-9_./()+*%-]|:(?! )| (?=[A-Za-z0-9_./]))*(?<!:)\Z")
-_FLOW_PLAIN = re.compile(r"[A-Za-z0-9_./](?:[A-Za-z0-9_./()+*%-]| (?=[A-Za-z0-9_./]))*\Z")
-_QUOTED = re.compile(r"'((?:[\x20-\x26\x28-\x7e]|'')*)'\Z")
-_COMMENT = re.compile(r" *(?:#.*)?\Z")
-_NESTED = object()
-_OTHER = object()
-_NOTHING = (0, "", _OTHER)  # a comment, or a blank line
-_lines: dict[str, tuple[int, str, Any] | None] = {}
-_MEMO_LIMIT = 100_000
-_MEMO_LENGTH = 200  # characters; a long line seldom comes twice
+def _plain(text: str) -> str:
+    return _without_directives(text.replace("\r\n", "\n"))
 
 
-def read_text(text: str, name: str = "text", line: int = 1) -> Any:
-    """Return the data of the text of one document.
-
-    Parameters
-    ----------
-    text
-        The text of a `RawDocument`.
-    name, line
-        The file and the line where the text begins, for the error.
-
-    Raises
-    ------
-    YamlError
-        It is not YAML, or gives a key twice.
-    """
-    value = _read_lines(text)
-    if value is not _OTHER:
-        return value
-    try:
-        documents = list(read_documents(Source(name, text)))
-    except YamlError as error:
-        raise moved(error, line - 1) from None
-    return documents[0].value if documents else None
-
-
-def _read_lines(text: str) -> Any:
-    """Return the mapping that `text` is, or `_OTHER` where that takes more than these few rules."""
-    result: dict[str, Any] = {}
-    mapping, level = result, 0
-    outer: list[tuple[dict[str, Any], int]] = []
-    waiting = ""  # the key of a line such as "optimizer:", whose value may follow
-    items: list[Any] | None = None  # the list that "- 64" lines add to, and how far they are indented
-    inset = 0
-    for line in text.removesuffix("\n").split("\n"):
-        try:
-            item = _lines[line]
-        except KeyError:
-            item = _read_line(line)
-            if len(line) <= _MEMO_LENGTH:
-                if len(_lines) >= _MEMO_LIMIT:
-                    _lines.clear()
-                _lines[line] = item
-        if item is None:
-            return _OTHER
-        if item is _NOTHING:
-            continue
-        indent, key, value = item
-        if not key:
-            if waiting and indent >= level:
-                items, inset = [], indent
-                mapping[waiting], waiting = items, ""
-            elif items is None or indent != inset:
-                return _OTHER
-            items.append(value if type(value) is not list else value.copy())
-            continue
-        items = None
-        if indent != level:
-            if indent > level:
-                if not waiting:
-                    return _OTHER
-                outer.append((mapping, level))
-                inner: dict[str, Any] = {}
-                mapping[waiting] = inner
-                mapping, level = inner, indent
-            else:
-                while indent < level and outer:
-                    mapping, level = outer.pop()
-                if indent != level:
-                    return _OTHER
-        if key in mapping:
-            return _OTHER
-        if value is _NESTED:
-            waiting = key
-            mapping[key] = None
-        else:
-            waiting = ""
-            # Lists are never shared between documents.
-            mapping[key] = value if type(value) is not list else value.copy()
-    return result or _OTHER
-
-
-def _read_line(line: str) -> tuple[int, str, Any] | None:
-    match = _LINE.match(line)
-    key = ""
-    if match is not None:
-        spaces, key, text = match.groups()
-        if resolve_plain(key) != key:
-            return None  # "yes:" and "null:" are no strings
-        if text is None:
-            return len(spaces), key, _NESTED
-    elif (match := _ITEM.match(line)) is not None:
-        spaces, text = match.groups()
-    else:
-        return _NOTHING if _COMMENT.match(line) else None
-    value = _read_scalar(text, _PLAIN)
-    if value is _OTHER and text[0] == "[" and text[-1] == "]":
-        value = _read_flow(text[1:-1])
-    return None if value is _OTHER else (len(spaces), key, value)
-
-
-def _read_scalar(text: str, plain: re.Pattern[str]) -> Any:
-    if _FLOAT.match(text):
-        return float(text)
-    if _INT.match(text):
-        return int(text)
-    if quoted := _QUOTED.match(text):
-        return quoted[1].replace("''", "'")
-    if plain.match(text):
-        try:
-            return resolve_plain(text)
-        except ValueError:
-            return _OTHER
-    return _OTHER
-
-
-def _read_flow(text: str) -> Any:
-    if "'" in text or "[" in text or not text:
-        return [] if not text else _OTHER
-    values = []
-    for part in text.split(", "):
-        value = _read_scalar(part, _FLOW_PLAIN)
-        if value is _OTHER:
-            return _OTHER
-        values.append(value)
-    return values
+def _without_directives(text: str) -> str:
+    return _DIRECTIVE.sub("\n", text) if "%" in text else text
