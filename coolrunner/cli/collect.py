@@ -7,10 +7,11 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from coolrunner.results.logs import Entry
+    from coolrunner.results.rows import Rows
 
 __all__ = ["DESCRIPTION", "HELP", "configure", "execute"]
 
@@ -46,6 +47,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="directory of the new .yaml file (default: %(default)s); - writes to the standard output",
     )
     parser.add_argument(
+        "--no-cache", action="store_true", help="read all files, whatever the index knows, and keep no index"
+    )
+    parser.add_argument(
         "-v",
         "--verbose",
         action="store_true",
@@ -61,6 +65,7 @@ def execute(arguments: argparse.Namespace) -> int:
     The exit status: 1 if anything is broken or foreign, else 0.
     """
     from coolrunner.results.collect import collect
+    from coolrunner.results.logrows import collect_rows, log_rows
     from coolrunner.results.logs import read_logs
     from coolrunner.results.output import NewFile, Stream
     from coolrunner.results.sources import STDIN, Exclusion, Report, counted, find_logs
@@ -76,9 +81,14 @@ def execute(arguments: argparse.Namespace) -> int:
         if arguments.verbose:
             console.write(f"{directory}\n")
 
-    files = find_logs(arguments.path, report, exclude, visit)
+    files = list(find_logs(arguments.path, report, exclude, visit))
+    rows = log_rows(files, arguments.path, report, "never" if arguments.no_cache else "auto", values=False)
     with Stream(sys.stdout.buffer) if to_stdout else NewFile(arguments.dest, ".yaml") as output:
-        count = collect(map(results.look, read_logs(files, report)), output.write)
+        if rows is None:
+            count = collect(map(results.look, read_logs(files, report)), output.write)
+        else:
+            results.look_through(rows)
+            count = collect_rows(rows, output.write)
         if not count and to_stdout:
             output.write(HEADER)  # a log without experiments, for who reads the other end
         path = output.finish()
@@ -107,21 +117,34 @@ class _ResultKeys:
     """Finds a result that the next command may sort by: written in capitals, a number, not ours."""
 
     _OURS = frozenset({"REP", "RND_IDX", "TIME_ELAPSED"})
+    _LOOKED_AT = 100  # experiments
 
     def __init__(self) -> None:
         self._names: list[str] = []
+        self._seen = 0
 
     def look(self, entry: Entry) -> Entry:
+        if not self._names and self._seen < self._LOOKED_AT:
+            self._look(entry.value)
+        return entry
+
+    def look_through(self, rows: Rows) -> None:
+        from coolrunner.results.logrows import first_values
+
+        for value in first_values(rows, self._LOOKED_AT):
+            self._look(value)
+
+    def _look(self, experiment: dict[Any, Any]) -> None:
+        self._seen += 1
         if not self._names:
             self._names = [
                 key
-                for key, value in entry.value.items()
+                for key, value in experiment.items()
                 if type(key) is str and key.isupper() and type(value) is float and key not in self._OURS
             ]
-        return entry
 
     def suggestion(self) -> str:
-        from coolrunner.reporting.ranking import lower_is_better, main_result
+        from coolrunner.keys import lower_is_better, main_result
 
         name = main_result(self._names)
         order = "" if lower_is_better(name) else "--reverse "

@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -37,6 +38,7 @@ EPILOG = """\
 A filter or a sort is an expression over the experiment's keys,
 
   "ACC > 0.9 and model in ['vgg', 'wrn']"    optimizer.lr    "exp['odd key'] == None"
+  "Name ~ '^res.*50'"    "STARTED > ago('3h')"    "STARTED < date('2026-11-21')"
 
 in which a comparison with a missing key is false, or a Python function, with math and re at hand:
 
@@ -105,6 +107,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out experiments on which a filter or sort fails, in place of stopping",
     )
+    parser.add_argument(
+        "--no-cache", action="store_true", help="read all files, whatever the index knows, and keep no index"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--table", action="store_true", help="print a table, and write no file")
     form.add_argument(
@@ -129,8 +134,10 @@ def execute(arguments: argparse.Namespace) -> int:
         The call is wrong, or an expression fails on an experiment.
     """
     from coolrunner.errors import UsageError
-    from coolrunner.results.filter import KeyWatch, compile_expression, select
+    from coolrunner.results.filter import Selection, choose, compile_expression, select
     from coolrunner.results.formats import FORMATS, KeyChoice
+    from coolrunner.results.keywatch import KeyWatch, unknown_keys
+    from coolrunner.results.logrows import log_rows, prepared, texts_of, title
     from coolrunner.results.logs import read_logs
     from coolrunner.results.output import NewFile, Stream
     from coolrunner.results.sources import STDIN, Report, find_logs
@@ -145,16 +152,20 @@ def execute(arguments: argparse.Namespace) -> int:
     output = Stream(sys.stdout.buffer) if to_stdout else NewFile(arguments.dest or "yaml_filter", form.ending)
 
     report = Report()
-    watch = KeyWatch([*keep.paths, *(path for each in (*filters, *sorts) for path in each.paths)])
-    selection = select(
-        read_logs(find_logs(arguments.path, report), report),
-        filters,
-        sorts,
-        form.prepare,
-        reverse=arguments.reverse,
-        skip_errors=arguments.skip_errors,
-        watch=watch,
-    )
+    wanted = [*keep.paths, *(path for each in (*filters, *sorts) for path in each.paths)]
+    files = list(find_logs(arguments.path, report))
+    rows = log_rows(files, arguments.path, report, "never" if arguments.no_cache else "auto")
+    order = {"reverse": arguments.reverse, "skip_errors": arguments.skip_errors}
+    if rows is None:
+        watch = KeyWatch(wanted)
+        selection = select(read_logs(files, report), filters, sorts, form.prepare, watch=watch, **order)
+        warnings = watch.warnings()
+    else:
+        chosen = choose(rows, filters, sorts, partial(title, rows), **order)
+        kept = list(prepared(rows.take(chosen.kept), form, keep.names))
+        selection = Selection(kept, chosen.seen, chosen.dropped)
+        known = [key.path for key in rows.keys]
+        warnings = unknown_keys(wanted, known, texts_of(rows)) if len(rows) else []
     path = ""
     if arguments.table:
         # The last sort decides first.
@@ -164,7 +175,7 @@ def execute(arguments: argparse.Namespace) -> int:
             for text in form.render(selection.kept):
                 output.write(text)
             path = output.finish()
-    _tell(arguments, selection, report, watch.warnings(), sys.stderr if to_stdout else sys.stdout)
+    _tell(arguments, selection, report, warnings, sys.stderr if to_stdout else sys.stdout)
     if path:
         sys.stdout.write(f"{path}\n")
     elif selection.seen and not to_stdout:

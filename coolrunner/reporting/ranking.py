@@ -9,68 +9,21 @@ from __future__ import annotations
 
 import heapq
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, TypeGuard
 
 from coolrunner.events import ExperimentFinished
+from coolrunner.keys import LOGGED, is_seed, lower_is_better, main_result
 
-__all__ = ["Group", "Measure", "Ranking", "is_seed", "lower_is_better", "main_result", "words_of"]
+__all__ = ["Group", "Measure", "Ranking"]
 
 TOP = 20
 GROUP_LIMIT = 10_000
 #: How many numeric results can rank; a Module that writes more has its first ones looked at.
 MEASURE_LIMIT = 16
 _INDEX_LIMIT = 50
-
-_WORD = re.compile(r"(?:[A-Z]+(?![a-z])|[A-Z]?[a-z]+)[0-9]*")
-
-
-@lru_cache(maxsize=4096)
-def words_of(name: str) -> frozenset[str]:
-    """Return the words of a name in capitals: ``val/TopLoss2`` has VAL, TOP, LOSS2 and LOSS."""
-    words = [word.upper() for word in _WORD.findall(name)]
-    return frozenset([*words, *(word.rstrip("0123456789") for word in words)])
-
-
-_LOWER = words_of(
-    "LOSS LOSSES LOGLOSS ERR ERROR ERRORS MSE MAE RMSE RMSLE MAPE NLL WER CER FID BRIER TIME SECONDS "
-    "DURATION LATENCY PERPLEXITY PPL COST REGRET"
-)
-_SCORES = words_of("ACCURACY ACC F1 AUC AUROC SCORE REWARD RETURN R2 MAP IOU BLEU PRECISION RECALL")
-_SECONDARY = words_of(
-    "EPOCH EPOCHS STEP STEPS ITERATION ITERATIONS ITER N NUM COUNT SIZE PARAMS PARAMETERS MEMORY MB GB TIME "
-    "SECONDS DURATION LATENCY SEED"
-)
-_SEEDS = frozenset({"RNG", "RND", "RND_IDX", "REP", "RANDOM_STATE", "RANDOMSTATE"})
-# What a log adds to an experiment, and what differs from repetition to repetition.
-_BOOKKEEPING = frozenset(
-    {"REP", "RND_IDX", "ID", "STUDY", "HOST", "RUN", "STARTED", "TIME_ELAPSED", "SOLVED"}
-)
-
-
-def lower_is_better(name: str) -> bool:
-    """Return whether a result of this name is the better the smaller it is."""
-    return not _LOWER.isdisjoint(words_of(name))
-
-
-def main_result(names: Iterable[str]) -> str:
-    """Return the one of some numeric results that ranks; an empty string where there is none.
-
-    One of quality wins over one of cost, one of a test over one of training, a well-known name over
-    others, and then the first.
-    """
-    return min(names, key=_preference, default="")
-
-
-@lru_cache(maxsize=4096)
-def is_seed(key: Any) -> bool:
-    """Return whether a parameter does no more than to tell repetitions apart."""
-    last = str(key).rpartition(".")[2]
-    return last.lstrip("_").upper() in _SEEDS or "SEED" in words_of(last)
 
 
 @dataclass(eq=False, slots=True)
@@ -237,12 +190,6 @@ class Ranking:
         return len(self._groups or ())
 
 
-def _preference(name: str) -> tuple[bool, bool, int]:
-    words = words_of(name)
-    tier = 0 if words & _SCORES else 1 if words & _LOWER else 2
-    return not words.isdisjoint(_SECONDARY), not words.isdisjoint({"TRAIN", "TRAINING"}), tier
-
-
 def _is_number(value: Any) -> TypeGuard[float]:
     kind = type(value)
     return kind is float or (kind is int and -(1 << 1000) < value < 1 << 1000)
@@ -250,7 +197,7 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 def _identity(record: Mapping[str, Any], results: Sequence[str]) -> bytes:
     """Return what experiments have in common that are repetitions of each other."""
-    left_out = _BOOKKEEPING.union(results)
+    left_out = LOGGED.union(results)
     kept = [
         (key, _without_seeds(value) if isinstance(value, dict) else value)
         for key, value in record.items()

@@ -9,8 +9,9 @@ from pathlib import PurePath
 from typing import Any, TextIO
 
 from coolrunner.events import Event, ExperimentFailed, ExperimentFinished, StudyFinished
+from coolrunner.keys import is_seed, lower_is_better
 from coolrunner.reporting.lines import headline, scalars_of
-from coolrunner.reporting.ranking import Group, Ranking, is_seed, lower_is_better
+from coolrunner.reporting.ranking import Group, Ranking
 from coolrunner.reporting.streams import Paint, width_for, write_text
 from coolrunner.reporting.tables import Column, is_numeric, write_table
 from coolrunner.reporting.text import (

@@ -29,6 +29,7 @@ __all__ = [
     "cell",
     "columns_of",
     "flatten",
+    "json_text",
 ]
 
 
@@ -117,7 +118,7 @@ class JsonFormat:
 
     def prepare(self, entry: Entry) -> str:
         """Return the experiment's object."""
-        return _json(self._keep(entry.value))
+        return json_text(self._keep(entry.value))
 
     def render(self, prepared: Iterable[str]) -> Iterator[str]:
         """Yield the array."""
@@ -215,7 +216,8 @@ def cell(value: Any) -> str:
     return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """Return a value as strict JSON, on one line; see `JsonFormat`."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError):  # dates, nan, keys that are no texts

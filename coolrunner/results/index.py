@@ -1,23 +1,27 @@
 """The runs of a root as one table: ``Index(root).info()``.
 
 Each run is a row: its number, its parameters under their names, when it began, and where it is. The columns
-have the types that the parameters had, by rules that do not change with the version of pandas.
+have the types that the parameters had, see `coolrunner.results.columns`.
 """
 
 from __future__ import annotations
 
-import copy
-import importlib
+import contextlib
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from coolrunner.errors import BadRootError, RunError, UsageError
+from coolrunner.errors import BadRootError, RunError
+from coolrunner.results.columns import column
+from coolrunner.results.framed import pandas_module
+from coolrunner.results.loaders.run_rows import OF_RUNNER, OF_SCRIPT, time_of
+from coolrunner.results.parts import MISSING, Role
+from coolrunner.results.rows import Cache, Rows, find_rows
 from coolrunner.runs.directory import RunDirectory
-from coolrunner.runs.layout import layout_of
+from coolrunner.runs.layout import Layout, layout_of, subdirectories
 from coolrunner.runs.links import links_under
 from coolrunner.runs.root import Root
 from coolrunner.runs.roots import root_around, roots_under
@@ -27,9 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Index"]
 
-_INT64 = 1 << 63
 #: What every run has; a parameter of such a name gets an underscore.
-_OF_RUNS = ("id", "time", "root")
+_OF_RUNS = tuple(OF_SCRIPT)
+#: What `run.py` writes among the parameters.
+_OURS = frozenset((*OF_RUNNER, "ID")) - {"Name"}
+_NUMBER = ("NUMBER",)
 
 
 class Index:
@@ -39,6 +45,8 @@ class Index:
     ----------
     root
         Where they are, as given to `coolrunner.ExParser`, or the root of `run.py` or of another door.
+    cache
+        Whether what was read is kept, as for `coolrunner.results.rows.find_rows`.
 
     Attributes
     ----------
@@ -51,13 +59,13 @@ class Index:
         There is none; it is a ValueError.
     """
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
+    def __init__(self, root: str | os.PathLike[str], *, cache: Cache | str = "auto") -> None:
         layout = layout_of(root)
         if layout is None:
             raise BadRootError(_no_root(Path(root)))
         self._runs = Root(root, layout)
+        self._cache = cache
         self.root = self._runs.path
-        self._read: dict[Path, tuple[tuple[int, int], dict[str, Any]]] = {}
 
     def info(self, source: str | os.PathLike[str] | None = None, *, njobs: int = 1) -> pandas.DataFrame:
         """Return the runs as a table, in the order of their numbers.
@@ -84,123 +92,114 @@ class Index:
         UsageError
             pandas is not installed.
         """
-        pd = _pandas()
-        chosen = self._indexed() if source is None else self._runs.marked(os.fspath(source).rstrip("/"))
-        rows = list(self._rows(chosen))
-        rows.sort(key=lambda row: row["id"])
-        names = ["id", *_in_order(rows)]
-        columns = {name: _column(pd, name, [row.get(name, _MISSING) for row in rows]) for name in names}
-        frame: pandas.DataFrame = pd.DataFrame(
-            columns, index=pd.RangeIndex(len(rows)), columns=pd.Index(names, dtype=object)
-        )
-        return frame
+        pd = pandas_module()
+        chosen = self._chosen(source)
+        paths = [self.root]
+        tmp = self._runs.layout.tmp
+        if tmp is not None and any(chosen(entry.path) for entry in subdirectories(self.root / tmp)):
+            paths.append(self.root / tmp)
+        with find_rows(paths, cache=self._cache, kinds=("run",)) as rows:
+            self._warn(rows.report.broken, chosen)
+            return _frame(pd, rows, self._runs.layout, chosen)
 
-    def _indexed(self) -> list[RunDirectory]:
-        """Return the runs with a link in the index: a person may have put those of others there as well."""
-        place = self._runs.layout.index
-        if place is None:
-            return self._runs.runs()
-        names = {link.run for link in links_under(self.root / place)}
-        return [run for run in self._runs.runs(tmp=True, fails=True) if run.name in names]
+    def _chosen(self, source: str | os.PathLike[str] | None) -> Callable[[str], bool]:
+        """Return what tells by the path of a run whether it is wanted."""
+        layout = self._runs.layout
+        if source is not None:
+            return {str(run.path) for run in self._runs.marked(os.fspath(source).rstrip("/"))}.__contains__
+        places = {str(self.root / place) for place in layout.places}
+        if layout.index is None:
+            usual = str(self.root / layout.runs)
+            return lambda path: os.path.dirname(path) == usual  # noqa: PTH120 - of thousands
+        # A person may have put those that were tried out, or have failed, there as well.
+        names = {link.run for link in links_under(self.root / layout.index)}
 
-    def _rows(self, runs: Iterable[RunDirectory]) -> Iterable[dict[str, Any]]:
-        for run in runs:
-            try:
-                yield self._row(run)
-            except RunError as error:
-                warnings.warn(f"left out of the index: {error}", stacklevel=3)
+        def is_indexed(path: str) -> bool:
+            place, name = os.path.split(path)
+            return name in names and place in places
 
-    def _row(self, run: RunDirectory) -> dict[str, Any]:
-        row = self._params(run)
-        time = _time(row.get("time"))
-        if time is None or row.get("id") != run.number or not isinstance(row.get("root"), str):
-            # It is not of an argparse script, and these are parameters.
-            row = {f"{name}_" if name in _OF_RUNS else name: value for name, value in row.items()}
-            time = run.time
-        return {**row, "id": run.number, "time": time, "root": run.path}
+        return is_indexed
 
-    def _params(self, run: RunDirectory) -> dict[str, Any]:
-        """Return the parameters of a run, which is read again only where it has changed."""
-        try:
-            status = run.params.stat()
-        except OSError:
-            return {str(key): value for key, value in run.read_params().items()}
-        stamp = status.st_mtime_ns, status.st_size
-        known = self._read.get(run.path)
-        if known is None or known[0] != stamp:
-            known = stamp, {str(key): value for key, value in run.read_params().items()}
-            self._read[run.path] = known
-        return known[1]
+    def _warn(self, problems: Iterable[str], chosen: Callable[[str], bool]) -> None:
+        for problem in problems:
+            path, params, _ = problem.partition(f"/{self._runs.layout.params}")
+            if params and chosen(path):
+                warnings.warn(f"left out of the index: {problem}", stacklevel=3)
 
     def __repr__(self) -> str:
         return f"Index({str(self.root)!r})"
 
 
-def _pandas() -> Any:
+def _frame(pd: Any, rows: Rows, layout: Layout, chosen: Callable[[str], bool]) -> pandas.DataFrame:
+    """Return the runs that are wanted, of those that were read, in the order of their numbers."""
+    given = _given(rows)
+    numbers, times = rows.columns([_NUMBER, ("time",)])
+    found = []
+    for at, place in enumerate(rows.places()):
+        if chosen(place.path):
+            number, time = _told(place.path, layout)
+            if number is None and given[at].has_number:
+                number = numbers[at]
+            if given[at].is_script:
+                time = time_of(times[at])
+            found.append((number or 0, at, time, place.path))
+    found.sort(key=lambda each: each[:2])
+    keys = list(dict.fromkeys(key for _, at, _, _ in found for key in given[at].keys))
+    columns: dict[str, list[Any]] = {"id": [number for number, *_ in found]}
+    for key, values in zip(keys, rows.columns([(key,) for key in keys]), strict=True):
+        name = f"{key}_" if key in _OF_RUNS else str(key)
+        cells = [values[at] if key in given[at].keys else MISSING for _, at, _, _ in found]
+        if name in columns:  # 1 and "1"
+            cells = [old if new is MISSING else new for old, new in zip(columns[name], cells, strict=True)]
+        columns[name] = cells
+    made = {name: column(pd, name, values) for name, values in columns.items()}
+    began = pd.to_datetime([time for _, _, time, _ in found], errors="coerce")
+    made["time"] = pd.Series(began.astype("datetime64[ns]"))
+    made["root"] = pd.Series([Path(path) for *_, path in found], dtype=object)
+    made["id"] = made["id"].astype("int64")
+    index, names = pd.RangeIndex(len(found)), pd.Index(list(made), dtype=object)
+    frame: pandas.DataFrame = pd.DataFrame(made, index=index, columns=names)
+    return frame
+
+
+def _told(path: str, layout: Layout) -> tuple[int | None, datetime | None]:
+    """Return the number and the time of a run, as far as its name holds them, or else its status."""
+    match = layout.pattern.match(os.path.basename(path))  # noqa: PTH119 - of thousands
+    told = match.groupdict() if match is not None else {}
+    number = int(told["number"]) if "number" in told else None
+    if "time" in told:
+        with contextlib.suppress(ValueError):  # the 45th of a month
+            # Ten times as quick as to parse it as a time.
+            return number, datetime(*map(int, told["time"].split("-")))  # type: ignore[arg-type]
     try:
-        return importlib.import_module("pandas")
-    except ModuleNotFoundError as error:
-        if error.name != "pandas":
-            raise
-        raise UsageError("a table of runs needs pandas: pip install 'coolrunner[frame]'") from None
+        return number, RunDirectory(Path(path), layout).time
+    except RunError:  # its status is broken
+        return number, None
 
 
-def _time(value: object) -> datetime | None:
-    if isinstance(value, datetime):  # written by hand, without quotes
-        return value.replace(tzinfo=None)
-    try:
-        return datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
+class _Given(NamedTuple):
+    """What a row has of ``params.yaml``: the parameters, and whether an argparse script wrote it."""
+
+    keys: Mapping[Any, None]
+    is_script: bool
+    has_number: bool
 
 
-def _in_order(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the parameters in the order in which they first appear, then what every run has."""
-    names = dict.fromkeys(name for row in rows for name in row if name not in _OF_RUNS)
-    return [*names, "time", "root"]
-
-
-# --- columns ---
-
-#: A run does not have the parameter.
-_MISSING = object()
-
-
-def _column(pd: Any, name: str, values: list[Any]) -> Any:
-    """Return values as a column of the type that they have."""
-    if name == "time":
-        return pd.Series(pd.to_datetime(values, errors="coerce").astype("datetime64[ns]"))
-    if name in ("root", "id"):
-        return pd.Series(values, dtype=object if name == "root" else "int64")
-    kinds = {type(value) for value in values if value is not None and value is not _MISSING}
-    has_gaps = any(value is None or value is _MISSING for value in values)
-    if kinds == {bool} and not has_gaps:
-        return pd.Series(values, dtype="bool")
-    if kinds and kinds <= {int, float} and all(_fits(value) for value in values if type(value) is int):
-        if kinds == {int} and not has_gaps:
-            return pd.Series(values, dtype="int64")
-        return pd.Series(
-            [float("nan") if value is _MISSING or value is None else value for value in values],
-            dtype="float64",
-        )
-    if kinds == {datetime} and all(value.tzinfo is None for value in values if type(value) is datetime):
-        try:
-            present = [None if value is _MISSING else value for value in values]
-            return pd.Series(pd.to_datetime(present).astype("datetime64[ns]"))
-        except (pd.errors.OutOfBoundsDatetime, OverflowError):
-            pass
-    return pd.Series([_as_object(value) for value in values], dtype=object)
-
-
-def _fits(value: int) -> bool:
-    return -_INT64 <= value < _INT64
-
-
-def _as_object(value: Any) -> Any:
-    if value is _MISSING:
-        return float("nan")
-    # What is changed in a frame is not changed in the next one.
-    return copy.deepcopy(value) if isinstance(value, (list, dict)) else value
+def _given(rows: Rows) -> list[_Given]:
+    """Return for each row what its run was given; rows with the same keys share it."""
+    shapes = rows.shapes()
+    known: dict[int, _Given] = {}
+    for at, shape in enumerate(shapes):
+        if shape not in known:
+            roles = {path[0]: role for path, role in rows.roles(at).items()}
+            keys = [
+                key
+                for key, role in roles.items()
+                if role is Role.PARAMETER or (role is Role.INFO and key in _OURS)
+            ]
+            is_script = all(roles.get(key) is Role.INFO for key in _OF_RUNS)
+            known[shape] = _Given(dict.fromkeys(keys), is_script, roles.get(*_NUMBER) is Role.INFO)
+    return [known[shape] for shape in shapes]
 
 
 def _no_root(path: Path) -> str:

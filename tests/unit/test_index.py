@@ -13,7 +13,7 @@ import pytest
 from coolrunner.errors import BadNameError, UnknownMarkError
 from coolrunner.frontends.parser import ExParser
 from coolrunner.results.index import Index
-from coolrunner.runs.layout import EXMAN, MANAGED, RESULTS
+from coolrunner.runs.layout import EXMAN, LAUNCHED, MANAGED, RESULTS
 from coolrunner.runs.root import Root
 from coolrunner.runs.status import RunState
 from coolrunner.yamlio import dump
@@ -277,3 +277,68 @@ def test_the_root_that_is_meant_is_named(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="did you mean") as caught:
             Index(place)
         assert str(root.path) in str(caught.value)
+
+
+def test_metrics_results_and_facts_are_no_parameters_also_where_they_are_called_like_some(
+    tmp_path: Path,
+) -> None:
+    made = runs_of(tmp_path / "exman", {"a": 1}, {"lr": 0.1, "HOST": "mine", "NUMBER": 7}, {"lr": 0.2})
+    for number, name in ((1, "lr"), (2, "NUMBER"), (3, "a")):
+        made.find(number).metrics.write_text(f"name,step,value,time\n{name},0,9.0,1.0\n")
+        made.find(number).write_state(RunState(host="box", started="2024-01-02T03:04:05+00:00"))
+    (made.find(1).path / "results.yaml").write_text("ACC: 0.9\n")
+    frame = Index(made.path).info()
+    assert list(frame.columns) == ["id", "a", "lr", "HOST", "NUMBER", "time", "root"]
+    assert repr(frame.a.tolist()) == "[1.0, nan, nan]"
+    assert repr(frame.lr.tolist()) == "[nan, 0.1, 0.2]"
+    assert repr(frame.HOST.tolist()) == "[nan, 'mine', nan]"
+    assert list(frame.id) == [1, 2, 3]
+
+
+def test_runs_within_runs_and_what_is_broken_elsewhere_are_not_in_the_table(tmp_path: Path) -> None:
+    made = runs_of(tmp_path / "exman", {"a": 1}, {"a": 2})
+    inner = Root.inside(made.find(1)).create("b: 1\n", RunState())
+    inner.params.write_text("- 1\n")
+    tried = made.create("a: 3\n", RunState(), tmp=True)
+    tried.params.write_text("- 1\n")
+    made.mark([2], "good")
+    made.find(1).params.write_text("- 1\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(Index(made.path).info("good").id) == [2]
+    with pytest.warns(UserWarning, match="000001") as caught:
+        assert list(Index(made.path).info().id) == [2]
+    assert len(caught) == 1
+
+
+def test_a_parameter_may_be_a_mapping_in_one_run_and_a_number_in_the_next(tmp_path: Path) -> None:
+    made = runs_of(tmp_path / "exman", {"opt": {"lr": 0.1, "name": "adam"}}, {"opt": 3}, {"opt.lr": 5})
+    frame = Index(made.path).info()
+    assert list(frame.columns) == ["id", "opt", "opt.lr", "time", "root"]
+    assert repr(frame.opt.tolist()) == "[{'lr': 0.1, 'name': 'adam'}, 3, nan]"
+    assert repr(frame["opt.lr"].tolist()) == "[nan, nan, 5.0]"
+
+
+@pytest.mark.parametrize("cache", ["always", "never"])
+def test_a_table_from_what_was_kept_is_the_same_as_one_read_anew(tmp_path: Path, cache: str) -> None:
+    made = runs_of(tmp_path / "exman", *({"a": number, "b": [number], "c": "x"} for number in range(20)))
+    first = Index(made.path, cache=cache).info()
+    made.find(3).params.write_text("a: null\nb: 7\n")
+    made.delete([5], everything=True)
+    second = Index(made.path, cache=cache).info()
+    assert (made.path / ".coolrunner").exists() == (cache == "always")
+    pandas.testing.assert_frame_equal(second, Index(made.path, cache="never").info())
+    pandas.testing.assert_frame_equal(
+        first.iloc[10:], second.iloc[9:].set_axis(range(10, 20)), check_dtype=False
+    )
+    assert list(second.id) == [number for number in range(1, 21) if number != 5]
+    assert second.b[2] == 7
+
+
+def test_a_run_that_is_under_way_has_its_number_and_its_time(tmp_path: Path) -> None:
+    made = Root(tmp_path / "data" / "local" / "digits", LAUNCHED)
+    for _ in range(11):
+        made.create("a: 1\n", RunState(started="2024-01-02T03:04:05.500+00:00"))
+    frame = Index(made.path).info()
+    assert list(frame.id) == list(range(11))
+    assert set(frame.time) == {pandas.Timestamp("2024-01-02 03:04:05.5")}

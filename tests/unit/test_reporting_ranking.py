@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from coolrunner.events import ExperimentFinished
 from coolrunner.reporting import ranking as ranking_module
-from coolrunner.reporting.ranking import Measure, Ranking, is_seed, lower_is_better
+from coolrunner.reporting.ranking import Measure, Ranking
 
 
 def finished(
@@ -32,19 +32,6 @@ def ranked(*events: ExperimentFinished) -> Ranking:
     for event in events:
         ranking.add(event)
     return ranking
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["LOSS", "TEST_LOSS", "val/loss", "ValLoss", "LOSS2", "RMSE", "ERR", "test.error", "TIME", "PPL", "COST"],
-)
-def test_losses_errors_times_and_costs_are_better_the_lower_they_are(name: str) -> None:
-    assert lower_is_better(name)
-
-
-@pytest.mark.parametrize("name", ["ACCURACY", "F1", "TERRAIN", "LOSSLESS", "TIMES_WON", "MAP", "PEERS", ""])
-def test_everything_else_is_better_the_higher_it_is(name: str) -> None:
-    assert not lower_is_better(name)
 
 
 @pytest.mark.parametrize(
@@ -89,16 +76,6 @@ def test_without_numbers_the_first_experiments_are_shown() -> None:
 def test_experiments_without_the_result_that_ranks_come_last() -> None:
     rows = ranked(finished(0), finished(1, ACC=0.5), finished(2, ACC=0.7)).rows()
     assert [row.index for row in rows] == [2, 1, 0]
-
-
-@pytest.mark.parametrize("key", ["seed", "_seed", "data.seed", "random_state", "rng", "torch_seed", "Seed"])
-def test_keys_that_tell_repetitions_apart_are_known(key: str) -> None:
-    assert is_seed(key)
-
-
-@pytest.mark.parametrize("key", ["lr", "seedling", "C", "range", "seed.size"])
-def test_other_keys_are_not_taken_for_seeds(key: str) -> None:
-    assert not is_seed(key)
 
 
 def test_repetitions_are_a_group_with_mean_and_deviation() -> None:
