@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["COMMANDS", "main"]
 
 #: The subcommands, in the order of the help; each is a module of this package.
-COMMANDS = ("run", "queue", "collect", "filter", "runs", "mark", "unmark", "delete", "init")
+COMMANDS = ("run", "queue", "collect", "filter", "results", "runs", "mark", "unmark", "delete", "init")
 
 
 def main(argv: Sequence[str] | None = None, *, script: str | None = None) -> int:
