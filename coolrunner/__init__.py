@@ -5,8 +5,9 @@ each safely and appends its results to a YamlLog; ``collect`` and ``filter`` sor
 nothing from here: its ``main(exp)`` is called with a `coolrunner.experiment.Experiment`.
 
 What a script, a notebook or a Module may want stands here too, and is imported when it is first asked for:
-`current_run` and `logger` in a run; `ExParser` and its companions for argparse scripts; `create_experiment`
-and its companions for the manager.
+`current_run` and `logger` in a run; `load`, `load_metrics`, `Index` and what compares runs, for results of
+all kinds; `ExParser` and its companions for argparse scripts; `create_experiment` and its companions for the
+manager; `load_project` and `FileLoader` for what Hydra left.
 """
 
 # Imported by whatever Python starts a script of a checkout, to say whether it is new enough: nothing
@@ -24,6 +25,18 @@ _HOMES = {
     "optional": "coolrunner.frontends.parser",
     "simpleroot": "coolrunner.frontends.parser",
     "Index": "coolrunner.results.index",
+    "load": "coolrunner.results.frame",
+    "load_metrics": "coolrunner.results.metrics",
+    "group_repeats": "coolrunner.results.analysis",
+    "aggregate": "coolrunner.results.analysis",
+    "top": "coolrunner.results.analysis",
+    "drop_constant": "coolrunner.results.analysis",
+    "compare_groups": "coolrunner.results.analysis",
+    "confusion_matrix": "coolrunner.results.figures",
+    "parallel_coordinates": "coolrunner.results.figures",
+    "FileLoader": "coolrunner.frontends.tracker",
+    "load_project": "coolrunner.frontends.tracker",
+    "process": "coolrunner.frontends.process",
     "createExperiment": "coolrunner.frontends.manager",
     "createManager": "coolrunner.frontends.manager",
     "getExperiment": "coolrunner.frontends.manager",
