@@ -37,6 +37,12 @@ _ELSEWHERE = {
     **dict.fromkeys(("verify", "lint", "doctor", "fsck"), "check"),
     **dict.fromkeys(("star", "pin"), "mark"),
     **dict.fromkeys(("comment", "annotate"), "note"),
+    **dict.fromkeys(("unmark", "unstar", "unpin"), "mark --remove"),
+    "untag": "tag --remove",
+    **dict.fromkeys(("filter", "find", "query", "search", "where"), "ls --where"),
+    **dict.fromkeys(("aggregate", "agg", "group", "mean", "stats", "summary"), "ls --agg"),
+    **dict.fromkeys(("errors", "failed", "failures"), "ls --status failed"),
+    "worst": "ls --top 1 --min",
 }
 
 DESCRIPTION = (

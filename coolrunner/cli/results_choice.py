@@ -68,9 +68,12 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--agg",
+        nargs="?",
+        const="",
         metavar="WHAT",
-        help="statistics, with commas: mean std ci95 sem median iqr q25 q75 min max sum n count first last; "
-        "alone it sums up repetitions, which differ in nothing but their seeds",
+        help="statistics, with commas: mean std ci95 sem median iqr q25 q75 min max sum n count first last "
+        "(default: mean,std,n); without --group-by it sums up repetitions, which differ in nothing but their "
+        "seeds",
     )
 
 

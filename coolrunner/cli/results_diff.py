@@ -7,7 +7,7 @@ import itertools
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coolrunner.cli.results_one import NAMES, add_ids, details_of, rows_with
 from coolrunner.cli.runs_read import for_json
@@ -17,6 +17,9 @@ from coolrunner.results.details import Details
 from coolrunner.results.differences import Differences, Values, differences, source_diffs
 from coolrunner.results.handles import Handles
 from coolrunner.results.parts import MISSING
+
+if TYPE_CHECKING:
+    from coolrunner.results.rows import Rows
 
 __all__ = ["configure", "execute"]
 
@@ -31,7 +34,8 @@ _LISTED = 30
 
 def configure(parser: argparse.ArgumentParser, verb: str) -> None:
     """Describe the arguments of the verb."""
-    add_ids(parser, "+", f"two results, or more; each by {NAMES}")
+    add_ids(parser, "*", f"two results, or more; each by {NAMES}")
+    parser.add_argument("--by", metavar="KEY", help="instead of IDs: the best and the worst by this result")
     parser.add_argument("--sources", action="store_true", help="show the lines in which their code differs")
     parser.add_argument("--all", action="store_true", help="name all packages and files, not the first few")
     add_json(parser)
@@ -39,13 +43,20 @@ def configure(parser: argparse.ArgumentParser, verb: str) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Compare them; return the exit status."""
-    if len(options.id) < 2:
-        raise UsageError(f"diff compares two results or more, and only {options.id[0]} was named")
+    if options.by is not None and options.id:
+        raise UsageError("--by finds the best and the worst itself, and needs no IDs")
+    if options.by is None and len(options.id) < 2:
+        named = f"only {options.id[0]} was" if options.id else "none were"
+        words = f"diff compares two results or more, and {named} named"
+        raise UsageError(f"{words}; --by KEY compares the best with the worst")
     rows = rows_with(options, options.id)
     names = Handles(rows)
-    numbers = list(dict.fromkeys(names.find(text) for text in options.id))
-    if len(numbers) < 2:
-        raise UsageError(f"{' and '.join(options.id)} are the same result: {names.called(numbers[0])}")
+    if options.by is not None:
+        numbers = _best_and_worst(rows, options.by)
+    else:
+        numbers = list(dict.fromkeys(names.find(text) for text in options.id))
+        if len(numbers) < 2:
+            raise UsageError(f"{' and '.join(options.id)} are the same result: {names.called(numbers[0])}")
     compared = [details_of(rows, names, number) for number in numbers]
     found = differences(rows.take(numbers), compared)
     if options.json:
@@ -61,6 +72,18 @@ def execute(options: argparse.Namespace) -> int:
 
     write_text(sys.stdout, "\n".join(escaped(line.expandtabs()) for line in lines) + "\n")
     return 0
+
+
+def _best_and_worst(rows: Rows, by: str) -> list[int]:
+    from coolrunner.results.asking import ask, direction
+
+    largest = direction(by)
+    ends = [ask(rows, by=by, largest=each, top=1) for each in (largest, not largest)]
+    known = rows.ids()
+    numbers = [known.index(end.ids()[0]) for end in ends if len(end)]
+    if len(set(numbers)) < 2:
+        raise UsageError(f"--by {by}: two results that have this number were expected")
+    return numbers
 
 
 def _as_data(found: Differences, compared: Sequence[Details], sources: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coolrunner.cli.results_choice import Choice, add_choice, choose
+from coolrunner.cli.results_writing import write_pieces
 from coolrunner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -88,8 +89,7 @@ def written(choice: Choice, options: argparse.Namespace, form: str) -> int:
     from coolrunner.results.sources import counted
 
     if options.file is None:
-        for text in _pieces(choice, form):
-            sys.stdout.write(text)
+        write_pieces(_pieces(choice, form))
         return 0
     path = Path(options.file)
     if form == "parquet":

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from coolrunner.cli.results_one import NAMES, add_ids, rows_with
+from coolrunner.cli.results_writing import write_pieces
 from coolrunner.errors import UsageError
 from coolrunner.results.annotations import MARKS, NOTE, TAGS, annotate
 from coolrunner.results.handles import Handles
@@ -102,7 +103,7 @@ def _note(options: argparse.Namespace) -> int:
         if not note:
             words = f"{options.id} has no note; to write one: coolrunner results note {options.id}"
             raise UsageError(f"{words} TEXT...")
-        sys.stdout.write(f"{note}\n")
+        write_pieces([f"{note}\n"])
         return 0
     changed = annotate(rows, [number], "note", text)
     if not changed:

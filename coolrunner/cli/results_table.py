@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coolrunner.cli.results_choice import Choice
+from coolrunner.cli.results_writing import write_pieces
 from coolrunner.keys import is_seed
 from coolrunner.reporting.runs import escaped
 from coolrunner.reporting.streams import painter, width_for, write_text
@@ -16,24 +18,22 @@ from coolrunner.reporting.text import cut, width_of
 
 if TYPE_CHECKING:
     from coolrunner.results.choosing import Heading
+    from coolrunner.results.rows import Rows
 
 __all__ = ["print_groups", "print_rows"]
 
 _VALUE = 24
 _NAME = 30
-# The larger, the sooner a column is left out; the time comes behind the first results.
-_NAMED, _LOOKED_AT, _STATUS, _MARKS, _RESULTS, _STARTED, _PARAMETERS, _SEEDS = (
-    1,
-    10,
-    100,
-    110,
-    200,
-    203,
-    1000,
-    2000,
-)
+# The larger, the sooner a column is left out. The first results and the time come before the parameters, of
+# which each comes before one more result. What few of the rows have comes behind what most have.
+_NAMED, _LOOKED_AT, _STATUS, _ERROR, _MARKS, _RESULTS = 1, 10, 100, 101, 110, 200
+_FIRST_RESULTS = 3
+_STARTED = _RESULTS + _FIRST_RESULTS
+_IN_TURN = _STARTED + 1
+_NOTE, _SEEDS, _SPARSE = 1500, 2000, 4000
 _GAP = "  "
 _LISTED = 8
+_COMPARED = 20_000  # results, in which repeated ones are looked for
 
 
 class _Shown(NamedTuple):
@@ -43,6 +43,7 @@ class _Shown(NamedTuple):
     values: Sequence[Any]
     rank: int
     is_age: bool = False
+    is_long: bool = False  # it takes the room that is left
 
 
 def print_rows(choice: Choice) -> None:
@@ -80,21 +81,51 @@ def print_groups(choice: Choice, *, by_keys: bool) -> None:
     summary = choice.summary
     assert summary is not None
     columns = summary.compact() if width_for(sys.stdout) is not None else summary.columns()
+    keys = [name for name in columns if name in summary.keys and (by_keys or _share(columns[name]))]
+    if not by_keys:  # what few groups have comes last
+        keys.sort(key=lambda name: _if_sparse(columns[name]))
     table = [
-        _Shown(name, column, place + (_RESULTS if name not in summary.keys else _PARAMETERS if place else 0))
-        for place, (name, column) in enumerate(columns.items())
+        _Shown(name, columns[name], _rank_of_parameter(place, columns[name]) if place else 0)
+        for place, name in enumerate(keys)
     ]
-    _print([shown._replace(rank=_LOOKED_AT) if shown.name == choice.by else shown for shown in table])
+    results = [name for name in columns if name not in summary.keys]
+    for place, name in enumerate(results):
+        rank = _LOOKED_AT if name == choice.by else _rank_of_result(place, columns[name])
+        if name.endswith(" n"):  # how many values there are tells less than what they come to
+            rank = _SEEDS + place + _if_sparse([count or None for count in columns[name]])
+        table.append(_Shown(name, columns[name], rank))
+    _print(table)
     parts = [f"{counted(choice.matching, 'group')} of {counted(len(choice.rows), 'result')}"]
     if summary.pair:
         parts.append(f"± is {summary.pair[1]}")
     if choice.by:
         parts.append(f"by {choice.by}, the best first")
     _dim("; ".join(parts))
+    again = _run_again(choice.rows)
+    if again:
+        had = "was given what another one was" if again == 1 else "were given what others were"
+        _dim(f"{again:,} of them {had}, seeds included: they are no evidence of their own")
     if not by_keys and choice.matching == len(choice.rows) > 1:
         _dim("no two of them share all parameters but a seed; --group-by KEY,... says what a group shares")
     if len(summary.sizes) < choice.matching:
         _dim(f"... {choice.matching - len(summary.sizes):,} more (-n 0 shows all)")
+
+
+def _run_again(rows: Rows) -> int:
+    """Return how many results another one repeats, with the same seed: a study that was run twice."""
+    from coolrunner.results.choosing import all_headings, columns_of
+    from coolrunner.results.parts import MISSING, Role
+
+    given = [heading for heading in all_headings(rows) if heading.role is Role.PARAMETER]
+    seeds = [place for place, heading in enumerate(given) if is_seed(heading.name)]
+    if not seeds or len(rows) > _COMPARED:
+        return 0
+    met = Counter(
+        repr(values)
+        for values in zip(*columns_of(rows, given), strict=True)
+        if any(values[place] not in (None, MISSING) for place in seeds)
+    )
+    return sum(met.values()) - len(met)
 
 
 def _telling(choice: Choice) -> list[_Shown]:
@@ -119,32 +150,56 @@ def _telling(choice: Choice) -> list[_Shown]:
     parameters = [heading for heading in rest if heading.role is not Role.RESULT]
 
     values = iter(columns_of(rows, [*name, *first, *parameters, *last, *results]))
-    ids, statuses, marks, tags, notes, started = rows.columns([HANDLE, STATUS, MARKS, TAGS, NOTE, STARTED])
+    told = (HANDLE, STATUS, MARKS, TAGS, NOTE, STARTED, ("ERROR",))
+    ids, statuses, marks, tags, notes, started, errors = rows.columns(told)
 
-    def of(headings: Sequence[Heading], rank: int) -> Iterator[_Shown]:
-        for place, heading in enumerate(headings):
-            last = is_seed(heading.name) or heading.name.startswith("_")
-            yield _Shown(heading.name, next(values), (_SEEDS if last else rank) + place)
+    def of(headings: Sequence[Heading], rank: Callable[[int, Sequence[Any]], int]) -> Iterator[_Shown]:
+        for place, (heading, column) in enumerate(zip(headings, values, strict=False)):
+            is_last = is_seed(heading.name) or heading.name.startswith("_")
+            yield _Shown(heading.name, column, _SEEDS + place if is_last else rank(place, column))
 
     table = [
         _Shown("id", ids, 0),
-        *of(name, _NAMED),
-        *of(first, _LOOKED_AT),
-        *of(parameters, _PARAMETERS),
-        *of(last, _LOOKED_AT),
-        *of(results, _RESULTS),
+        *of(name, lambda place, _: _NAMED),
+        *of(first, lambda place, _: _LOOKED_AT + place),
+        *(shown for shown in of(parameters, _rank_of_parameter) if _share(shown.values)),
+        *of(last, lambda place, _: _LOOKED_AT + place),
+        *of(results, _rank_of_result),
     ]
     met = {shown.name for shown in table}
     if any(status not in (None, "done") and type(status) is str for status in statuses):
         table.append(_Shown("status", statuses, _STATUS))
-    table += [
-        _Shown(title, column, _MARKS + place)
-        for place, (title, column) in enumerate((("marks", marks), ("tags", tags), ("note", notes)))
-        if any(column)
-    ]
+    for place, (title, column) in enumerate((("marks", marks), ("tags", tags))):
+        if any(column):
+            table.append(_Shown(title, column, _MARKS + place))
     if any(type(value) is str for value in started) and "STARTED" not in met:
         table.append(_Shown("started", started, _STARTED, is_age=True))
+    if any(notes) and "NOTE" not in met:
+        table.append(_Shown("note", notes, _NOTE, is_long=True))
+    if _share(errors) and "ERROR" not in met:  # of many rows a few errors are not what is asked for
+        table.append(_Shown("error", errors, _ERROR + _if_sparse(errors), is_long=True))
     return table
+
+
+def _share(values: Sequence[Any]) -> float:
+    """Return which share of rows has a value."""
+    from coolrunner.results.parts import MISSING
+
+    there = sum(value is not None and value is not MISSING for value in values)
+    return there / max(len(values), 1)
+
+
+def _if_sparse(values: Sequence[Any]) -> int:
+    return _SPARSE if _share(values) < 0.5 else 0
+
+
+def _rank_of_result(place: int, values: Sequence[Any]) -> int:
+    behind = place - _FIRST_RESULTS
+    return (_RESULTS + place if behind < 0 else _IN_TURN + 2 * behind + 1) + _if_sparse(values)
+
+
+def _rank_of_parameter(place: int, values: Sequence[Any]) -> int:
+    return _IN_TURN + 2 * place + _if_sparse(values)
 
 
 # --- cells ---
@@ -163,6 +218,7 @@ def _print(table: Sequence[_Shown]) -> None:
             column.header = _shortened(column.header)
         kept = _fitting(columns, width)
     _narrow(kept, width)
+    _widen([(shown, column) for shown, column in zip(table, columns, strict=True) if column in kept], width)
     write_text(sys.stdout, "\n".join(layout(kept, painter(sys.stdout))) + "\n")
     left_out = [shown.name for shown, column in zip(table, columns, strict=True) if column not in kept]
     if left_out:
@@ -196,6 +252,16 @@ def _narrow(columns: Sequence[Column], width: int) -> None:
         columns[0].header = cut(columns[0].header, width)
 
 
+def _widen(kept: Sequence[tuple[_Shown, Column]], width: int) -> None:
+    """Give what is left of the terminal to long texts."""
+    room = width - sum(column.width + len(_GAP) for _, column in kept) + len(_GAP)
+    for shown, column in kept:
+        if shown.is_long and room > 0:
+            before = column.width
+            column.cells = [cut(_text(value), before + room) for value in shown.values]
+            room -= column.width - before
+
+
 def _fitted(shown: _Shown) -> Column:
     from coolrunner.results.export import is_numeric, texts_of
 
@@ -224,8 +290,7 @@ def _print_whole(table: Sequence[_Shown]) -> None:
         width = max(map(width_of, texts))
         right = is_numeric(shown.values)
         columns.append([text.rjust(width) if right else text.ljust(width) for text in texts])
-    for line in zip(*columns, strict=True):
-        sys.stdout.write(_GAP.join(line).rstrip() + "\n")
+    write_pieces(_GAP.join(line).rstrip() + "\n" for line in zip(*columns, strict=True))
 
 
 def _text(value: Any) -> str:

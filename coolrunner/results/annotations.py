@@ -69,13 +69,14 @@ def _said(rows: Rows) -> dict[int, Said]:
     """Return what was said of rows, by their positions."""
     files = _Files(rows.report.broken)
     everywhere = rows.all_parts()
-    roots = {_root(part.path) for part in everywhere if part.kind == "run"}
-    if not any([*(files.said(_folder(part)) for part in everywhere), *map(files.links, roots)]):
+    folders = {id(part): _folder(part) for part in everywhere}
+    roots = {folders[id(part)] for part in everywhere if part.kind == "run"}
+    if not any([*map(files.said, set(folders.values())), *map(files.links, roots)]):
         return {}
     parts = rows.parts()
     runs = _runs(rows, parts)
     # A million rows are of few parts.
-    of_parts = {key: files.said(_folder(part)) for key, part in {id(part): part for part in parts}.items()}
+    of_parts = {key: files.said(folder) for key, folder in folders.items()}
     asked = (
         [number for number, part in enumerate(parts) if of_parts[id(part)]] if any(of_parts.values()) else []
     )
@@ -144,8 +145,8 @@ def _folder(part: Part) -> str:
 
 
 def _root(path: str) -> str:
-    place = os.path.dirname(path)  # noqa: PTH120
-    return os.path.dirname(place) if layout_by_name(path).runs else place  # noqa: PTH120
+    place = path.rpartition("/")[0]
+    return place.rpartition("/")[0] if layout_by_name(path).runs else place
 
 
 def _names(rows: Rows) -> list[str]:

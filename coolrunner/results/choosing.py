@@ -107,7 +107,10 @@ def headings_named(
     """
     chosen: dict[str, Heading] = {}
     everything = among if among is not None else rows
-    for name in filter(None, (part.strip() for part in names.split(","))):
+    wanted = list(filter(None, (part.strip() for part in names.split(","))))
+    if not wanted:
+        raise UsageError(f"{label}: the name of a key was expected")
+    for name in wanted:
         found = _named(rows, name) or _named(everything, name)
         if not found and len(everything):
             if any(sign in name for sign in "*?["):

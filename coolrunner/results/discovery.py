@@ -99,7 +99,7 @@ class _Walk:
                 continue
             for entry in reversed(entries.values()):
                 inner = entry.name if name == "." else os.path.join(name, entry.name)  # noqa: PTH118
-                if self._is_searched(entry) and not (self._exclude and self._is_excluded(inner)):
+                if self._is_searched(entry) and not self._is_excluded(inner):
                     waiting.append((entry.path, inner))
 
     def _listed(self, path: str, name: str) -> dict[str, os.DirEntry[str]] | None:
@@ -119,7 +119,7 @@ class _Walk:
         for loader in self._loaders:
             parts = loader.claim(folder, self._report)
             if parts is not None:
-                return [part for part in parts if not (self._exclude and self._is_excluded(part.name))]
+                return [part for part in parts if not self._is_within_excluded(part.name, folder.name)]
         return None
 
     def _is_searched(self, entry: os.DirEntry[str]) -> bool:
@@ -143,5 +143,13 @@ class _Walk:
                     self._met.add(file)
                 yield part
 
+    def _is_within_excluded(self, name: str, folder: str) -> bool:
+        """Whether a part is not wanted, or what it lies in, as far as that is within a directory."""
+        while self._exclude and name and name != folder and name != os.sep:
+            if self._is_excluded(name):
+                return True
+            name = os.path.dirname(name)  # noqa: PTH120 - of thousands
+        return False
+
     def _is_excluded(self, name: str) -> bool:
-        return self._exclude is not None and self._exclude(Path(name))
+        return self._exclude(name) if self._exclude else False

@@ -21,9 +21,9 @@ from coolrunner.errors import LogError, UsageError
 from coolrunner.results.choosing import HANDLE
 from coolrunner.results.digits import Spread, aligned, rounded
 from coolrunner.results.formats import KeyChoice, cell, json_text
+from coolrunner.results.joining import STATUS
 from coolrunner.results.logs import wrap_document
 from coolrunner.results.parts import MISSING, Role
-from coolrunner.results.query import name_of
 from coolrunner.results.rows import Rows
 from coolrunner.results.yamllog import HEADER
 from coolrunner.yamlio import dump
@@ -118,7 +118,8 @@ def yaml_documents(rows: Rows, handles: Iterable[str], names: Sequence[str] = ()
     """
     choice = KeyChoice(names)
     yield HEADER
-    for value, handle in zip(_values(rows), handles, strict=True):
+    # How a row stands now is found out anew where it is read.
+    for value, handle in zip(rows.values(without=(HANDLE, STATUS)), handles, strict=True):
         yield wrap_document(dump(choice(value)), handle)
 
 
@@ -139,18 +140,13 @@ def data_of(rows: Rows, handles: Iterable[str], names: Sequence[str] = ()) -> It
     roles = {key.path[0]: key.role for key in reversed(rows.keys)}
     roles |= {key.name: key.role for key in rows.keys}
     homes = {Role.PARAMETER: "parameters", Role.RESULT: "results", Role.INFO: "info"}
-    for value, handle, place in zip(_values(rows), handles, rows.places(), strict=True):
+    values = rows.values(without=[HANDLE])
+    for value, handle, place in zip(values, handles, rows.places(), strict=True):
         record: dict[str, Any] = {"id": handle, "kind": place.kind, "place": str(place)}
         record |= {home: {} for home in homes.values()}
         for key, item in choice(value).items():
             record[homes[roles.get(key, Role.PARAMETER)]][key] = item
         yield record
-
-
-def _values(rows: Rows) -> Iterator[dict[Any, Any]]:
-    for value in rows.values():
-        value.pop(name_of(HANDLE), None)
-        yield value
 
 
 # --- for people ---
@@ -215,6 +211,7 @@ def _columns(names: Sequence[str], table: Table) -> list[tuple[Any, ...]]:
 
 
 def _in_markdown(text: str) -> str:
+    text = one_line(text)
     for sign, instead in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("*", "\\*"), ("`", "\\`")):
         text = text.replace(sign, instead)
     return text
@@ -225,11 +222,16 @@ def latex_lines(names: Sequence[str], table: Table) -> Iterator[str]:
     columns = _columns(names, table)
     numeric = "".join("r" if is_numeric(column) else "l" for column in columns)
     yield f"% \\usepackage{{booktabs}}\n\\begin{{tabular}}{{{numeric}}}\n\\toprule\n"
-    yield " & ".join(map(_in_latex, names)) + " \\\\\n\\midrule\n"
+    yield _begun(" & ".join(map(_in_latex, names))) + " \\\\\n\\midrule\n"
     texts = [map(_latex, column, texts_of(column)) for column in columns]
     for line in zip(*texts, strict=True):
-        yield " & ".join(line) + " \\\\\n"
+        yield _begun(" & ".join(line)) + " \\\\\n"
     yield "\\bottomrule\n\\end{tabular}\n"
+
+
+def _begun(line: str) -> str:
+    """Return a line that what is above it does not take for an option of its own."""
+    return f"{{}}{line}" if line.startswith(("[", "*")) else line
 
 
 def _latex(value: Any, text: str) -> str:
@@ -248,7 +250,7 @@ def _power(text: str) -> str:
 
 
 def _in_latex(text: str) -> str:
-    return "".join(_IN_LATEX.get(sign, sign) for sign in text)
+    return "".join(_IN_LATEX.get(sign, sign) for sign in one_line(text))
 
 
 # --- files ---

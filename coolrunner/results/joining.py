@@ -1,7 +1,7 @@
 """An experiment that stands in a log and has a run directory too is one row: `joined`.
 
-So is one that stands in several logs, such as one that `collect` has made: one of them stays, and the
-others are counted as skipped. Of more than 250,000 experiments that is not looked for.
+So is one that stands in logs several times, such as in one that `collect` has made: one of them stays, and
+the others are counted as skipped.
 
 The row of the log stays. It gets what the directory knows beside it: ``RUN`` as the path of the directory,
 ``NUMBER``, and the metrics that the log lacks. Attempts that stand in no log (they failed, were
@@ -14,10 +14,11 @@ again where it says that it runs: with a process that is provably gone it is ``l
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
+from coolrunner.results.cache.schema import SHIFT
 from coolrunner.results.loaders.run_rows import standing
 from coolrunner.results.parts import MISSING, Part, Role
 from coolrunner.results.rows import KeyPath, Rows
@@ -32,7 +33,7 @@ NUMBER: KeyPath = ("NUMBER",)
 
 DONE = RunStatus.DONE.value
 _COPY = "copied experiment"
-_COMPARED = 250_000  # rows
+_PLACED = 1_000  # copies whose lines are looked up
 
 
 def joined(rows: Rows) -> Rows:
@@ -43,24 +44,24 @@ def joined(rows: Rows) -> Rows:
     rows
         What was found, of whatever kinds.
     """
-    parts = rows.parts()
-    kinds = [part.kind for part in parts]
-    logs = {id(part) for part in parts if part.kind == "log"}
-    has_runs = "run" in kinds and bool(logs)
-    has_copies = len(logs) > 1 and len(rows) <= _COMPARED
-    ids, paths = rows.columns([("ID",), RUN]) if has_runs or has_copies else ([], [])
-    pairs = _pairs(rows, kinds, ids, paths) if has_runs else {}
-    gone = set(pairs.values())
-    if has_copies:
-        gone.update(_copies(rows, parts, ids))
-    columns = _filled(rows, pairs) if pairs else {}
+    met = {part.kind for part in rows.all_parts()}
+    # A million rows of one kind are not looked at one by one.
+    kinds = [part.kind for part in rows.parts()] if len(met) > 1 else [*met] * len(rows)
+    columns: dict[KeyPath, tuple[Role, list[Any]]] = {}
+    gone: set[int] = set()
+    if {"log", "run"} <= met and (pairs := _pairs(rows, kinds)):
+        columns = _filled(rows, pairs)
+        gone.update(pairs.values())
+    if "log" in met:
+        gone.update(_copies(rows))
     columns[STATUS] = Role.INFO, _statuses(rows, kinds)
     rows = rows.with_columns(columns)
     return rows.take([number for number in range(len(rows)) if number not in gone]) if gone else rows
 
 
-def _pairs(rows: Rows, kinds: Sequence[str], ids: Sequence[Any], paths: Sequence[Any]) -> dict[int, int]:
+def _pairs(rows: Rows, kinds: Sequence[str]) -> dict[int, int]:
     """Return the position of the run of each row of a log that has one."""
+    ids, paths = rows.columns([("ID",), RUN])
     runs: dict[tuple[str, str], list[int]] = {}
     for number, kind in enumerate(kinds):
         if kind == "run" and isinstance(ids[number], str):
@@ -74,25 +75,37 @@ def _pairs(rows: Rows, kinds: Sequence[str], ids: Sequence[Any], paths: Sequence
     return pairs
 
 
-def _copies(rows: Rows, parts: Sequence[Part], ids: Sequence[Any]) -> list[int]:
-    """Return the positions of experiments that stand in another log as well, and say so."""
-    logged = [number for number, part in enumerate(parts) if part.kind == "log" and type(ids[number]) is str]
-    counts = Counter(ids[number] for number in logged)
-    if len(counts) == len(logged):
+def _copies(rows: Rows) -> list[int]:
+    """Return the positions of experiments that stand in a log once more, and say so."""
+    together = rows.repeated()
+    if not together:
         return []
-    several = [number for number in logged if counts[ids[number]] > 1]
-    homes = dict(zip(several, rows.take(several).column(("YamlLog",)), strict=True))
-    known: dict[bytes, list[int]] = {}
-    for number, digest in zip(several, rows.take(several).digests(), strict=True):
-        if digest:
-            known.setdefault(digest, []).append(number)
-    gone = []
-    for numbers in known.values():
-        kept = next((each for each in numbers if _is_home(parts[each], homes[each])), numbers[0])
-        gone += [number for number in numbers if number != kept]
-    for place in rows.take(sorted(gone)).places():
+    together.sort()
+    # What has no ID may have come out the same twice.
+    ids = rows.take([numbers[0] for numbers in together]).column(("ID",))
+    together = [numbers for numbers, id in zip(together, ids, strict=True) if isinstance(id, str)]
+    kept = _homes(rows, together)
+    gone = sorted(number for numbers in together for number in numbers if number not in kept)
+    copies = rows.take(gone)
+    for place in copies.take(range(min(len(copies), _PLACED))).places():
         rows.report.skip(_COPY, str(place))
+    for id, log in islice(zip(copies.ids(), copies.parts(), strict=True), _PLACED, None):
+        rows.report.skip(_COPY, f"{log.name}, number {id % (1 << SHIFT)}")
     return gone
+
+
+def _homes(rows: Rows, together: Sequence[Sequence[int]]) -> set[int]:
+    """Return of several positions each the one in the log into which it was written, or else the first."""
+    kept = {numbers[0]: numbers[0] for numbers in together}
+    everyone = [number for numbers in together for number in numbers]
+    logs = {number: id >> SHIFT for number, id in zip(everyone, rows.take(everyone).ids(), strict=True)}
+    several = [numbers for numbers in together if len({logs[number] for number in numbers}) > 1]
+    everyone = [number for numbers in several for number in numbers]
+    parts = dict(zip(everyone, rows.take(everyone).parts(), strict=True))
+    homes = rows.take([numbers[0] for numbers in several]).column(("YamlLog",))
+    for numbers, home in zip(several, homes, strict=True):
+        kept[numbers[0]] = next((each for each in numbers if _is_home(parts[each], home)), numbers[0])
+    return set(kept.values())
 
 
 def _is_home(log: Part, home: Any) -> bool:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from coolrunner.results.cache.place import base_of, place_of, prepare
+from coolrunner.results.cache.encoding import kind_of
+from coolrunner.results.cache.place import CACHE, Cache, index_for, prepare
 from coolrunner.results.cache.reading import Stored
-from coolrunner.results.cache.schema import SHIFT, remove
+from coolrunner.results.cache.schema import DAMAGE, SHIFT, is_damage, remove
 from coolrunner.results.cache.syncing import Index
 from coolrunner.results.discovery import find_parts
 from coolrunner.results.loaders import KINDS
-from coolrunner.results.parts import MISSING, Part, Role
-from coolrunner.results.sources import STDIN, Exclusion, Report
+from coolrunner.results.parts import MISSING, Missing, Part, Role
+from coolrunner.results.sources import Exclusion, Report
 
 __all__ = [
     "CACHE",
@@ -32,14 +32,6 @@ __all__ = [
 ]
 
 KeyPath = tuple[Any, ...]
-#: Whether an index is kept: where it pays, never, always, or in a file.
-Cache = Literal["auto", "never", "always"] | Path
-#: Says the same for all that does not say it.
-CACHE = "COOLRUNNER_CACHE"
-
-#: Reading less than this is quicker than anybody notices, and leaves no file behind.
-_WORTH_BYTES = 4_000_000
-_WORTH_PARTS = 500
 
 
 class KeyInfo(NamedTuple):
@@ -141,11 +133,9 @@ class Rows:
                 each.path: KeyInfo(each.path, name_of(each.path), each.role, each.kinds) for each in found
             }
             for path, (role, values) in self._computed.items():
-                kinds = frozenset(
-                    type(value).__name__ for value in self._picked(values) if value is not MISSING
-                )
+                kinds = set(map(type, self._picked(values))) - {Missing}
                 if kinds:
-                    keys[path] = KeyInfo(path, name_of(path), role, kinds)
+                    keys[path] = KeyInfo(path, name_of(path), role, frozenset(map(kind_of, kinds)))
             self._keys = list(keys.values())
         return self._keys
 
@@ -181,15 +171,23 @@ class Rows:
         """Yield a tuple for each row: its values of some keys."""
         return zip(*self.columns(keys), strict=True) if keys else iter([()] * len(self))
 
-    def values(self, wanted: Callable[[KeyPath], bool] = lambda path: True) -> Iterator[dict[Any, Any]]:
+    def values(
+        self, wanted: Callable[[KeyPath], bool] = lambda path: True, *, without: Collection[KeyPath] = ()
+    ) -> Iterator[dict[Any, Any]]:
         """Yield the rows, whole, nested as they were; what is computed is at their end.
 
         Parameters
         ----------
         wanted
             Tells of a key whether it is to be among them; all are by default.
+        without
+            Computed keys that are to be left out; what a row has under them itself stays.
         """
-        columns = [(path, self._picked(values)) for path, (_, values) in self._computed.items()]
+        columns = [
+            (path, self._picked(values))
+            for path, (_, values) in self._computed.items()
+            if path not in without
+        ]
         for number, (value, _) in enumerate(self._stored.records(self._positions, wanted)):
             for path, computed in columns:
                 if computed[number] is not MISSING:
@@ -264,9 +262,17 @@ class Rows:
         """Return the parts that were found, whichever rows were chosen since."""
         return list(self._parts.values())
 
-    def digests(self) -> list[bytes | None]:
-        """Return what is the same for experiments that are the same; None but for rows of logs."""
-        return [digest for (digest,) in self._stored.facts(("digest",), self._positions)]
+    def repeated(self) -> list[list[int]]:
+        """Return the numbers of the rows of logs that have the same content, a list for each, ascending."""
+        found = self._stored.repeated()
+        if self._positions is None or not found:
+            return found
+        among = {position: place for place, numbers in enumerate(found) for position in numbers}
+        chosen: list[list[int]] = [[] for _ in found]
+        for number, position in enumerate(self._positions):
+            if position in among:
+                chosen[among[position]].append(number)
+        return [numbers for numbers in chosen if len(numbers) > 1]
 
     def shapes(self) -> list[int]:
         """Return a number for each row; rows of one number have the same keys, with the same roles."""
@@ -317,7 +323,7 @@ def find_rows(
     Raises
     ------
     UsageError
-        A path is missing.
+        A path is missing, or the file that is given as an index is something else.
     """
     names = [os.fspath(path) for path in paths]
     report = Report()
@@ -350,33 +356,9 @@ def rows_of(
     values
         Whether the values of the rows are wanted; without them only `Rows.documents` may be asked.
     """
-    index, inside = _synced(path, base, parts, progress, values)
-    _merge(report, inside)
-    return Rows(index.rows(), dict(zip(index.parts, index.present, strict=True)), report, index=index)
-
-
-def index_for(names: Sequence[str], parts: Sequence[Part], cache: Cache | str) -> tuple[Path | None, Path]:
-    """Return the file of the index for some paths, None for none, and what the paths in it are relative to.
-
-    Parameters
-    ----------
-    names
-        The paths, as a person gave them.
-    parts
-        What was found in them.
-    cache
-        As for `find_rows`.
-    """
-    base = base_of([name for name in names if name != STDIN])
-    asked = os.environ.get(CACHE, "auto") if cache == "auto" else cache
-    if asked == "never" or STDIN in names:
-        return None, base
-    if asked not in ("auto", "always"):
-        return Path(asked), Path("/")
-    path, base = place_of(base)
-    size = sum(stamp.size for part in parts for stamp in part.stamps)
-    worth = asked == "always" or size > _WORTH_BYTES or len(parts) > _WORTH_PARTS
-    return (path if worth or path.exists() else None), base
+    index, stored, inside = _synced(path, base, parts, progress, values)
+    report.take_in(inside)
+    return Rows(stored, dict(zip(index.parts, index.present, strict=True)), report, index=index)
 
 
 def _synced(
@@ -385,39 +367,22 @@ def _synced(
     parts: Sequence[Part],
     progress: Callable[[int, int], object],
     values: bool,
-) -> tuple[Index, Report]:
-    """Return an index that is up to date; one in memory where none can be kept."""
+) -> tuple[Index, Stored, Report]:
+    """Return an index that is up to date, and its rows; one in memory where none can be kept."""
     if path is not None:
         for _ in range(2):
             index = None
             try:
                 prepare(path)
                 index = Index(path, base)
-                return index, index.sync(parts, progress, values=values)
-            except (sqlite3.DatabaseError, OSError) as error:
-                _close(index)
-                if isinstance(error, OSError) or not _is_malformed(error):
+                report = index.sync(parts, progress, values=values)
+                return index, index.rows(), report
+            except (*DAMAGE, OSError) as error:
+                if index is not None:
+                    index.close()
+                if not is_damage(error):
                     break
                 remove(path)
     index = Index(None, base)
-    return index, index.sync(parts, progress, values=values)
-
-
-def _is_malformed(error: sqlite3.DatabaseError) -> bool:
-    """Whether an index has to be made anew; False where it is locked, or nothing may be written."""
-    return not isinstance(error, sqlite3.OperationalError) or "no such " in str(error)
-
-
-def _close(index: Index | None) -> None:
-    if index is not None:
-        index.close()
-
-
-def _merge(report: Report, inside: Report) -> None:
-    report.documents += inside.documents
-    report.files += inside.files
-    for kind, paths in inside.skipped.items():
-        for path in paths:
-            report.skip(kind, path)
-    report.broken += inside.broken
-    report.foreign += inside.foreign
+    report = index.sync(parts, progress, values=values)
+    return index, index.rows(), report

@@ -93,6 +93,16 @@ class Report:
         """Count a file or directory that is something else; one that is met twice counts once."""
         self.skipped.setdefault(kind, {})[path] = None
 
+    def take_in(self, other: Report) -> None:
+        """Take note of all that another report says."""
+        self.documents += other.documents
+        self.files += other.files
+        for kind, paths in other.skipped.items():
+            for path in paths:
+                self.skip(kind, path)
+        self.broken += other.broken
+        self.foreign += other.foreign
+
     def lines(self, *, everything: bool = False) -> list[str]:
         """Return what a person should know of what was not read, a line each.
 
@@ -149,6 +159,10 @@ class Exclusion:
     def __init__(self, patterns: Sequence[str] = ()) -> None:
         self._patterns = [(text, Path(text).as_posix(), Path(text).absolute()) for text in patterns]
         self.unused = dict.fromkeys(patterns)
+
+    def __bool__(self) -> bool:
+        """Whether there are any patterns."""
+        return bool(self._patterns)
 
     def __call__(self, path: Path | str) -> bool:
         """Tell whether `path` is not wanted."""

@@ -170,8 +170,6 @@ def summarise(rows: Rows, by: str | None, what: str, of: str | None = None) -> S
         keys = [heading for heading in all_headings(rows) if heading.role is Role.PARAMETER]
     else:
         keys = headings_named(rows, by, "--group-by")
-        if not keys and len(rows):
-            raise UsageError("--group-by: the name of a key was expected")
     columns = dict(zip([key.name for key in keys], columns_of(rows, keys), strict=True))
     if not columns:
         columns = {"": [None] * len(rows)}

@@ -141,6 +141,19 @@ def test_a_log_on_the_standard_input_is_listed(project: Project) -> None:
     assert (done.status, done.stdout.splitlines()[1]) == (0, "wrn|x,0.5")
 
 
+def test_no_format_steers_a_terminal_and_a_file_gets_everything(project: Project) -> None:
+    (project.path / "evil.yaml").write_text('---\nName: "a\\e[2J\\u202eb"\nACC: 0.5\n')
+    for form in ("--csv", "--json", "--yaml"):
+        shown = "".join(at_terminal(project, 80, "evil.yaml", form))
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+    assert "a\x1b[2J\u202eb" in do(project, "evil.yaml", "--csv")
+
+
+def test_an_empty_list_of_columns_is_a_wrong_call(project: Project) -> None:
+    assert refused(project, "--columns", "") == "--columns: the name of a key was expected"
+
+
 def test_a_table_is_fitted_to_the_terminal_and_says_what_it_leaves_out(project: Project) -> None:
     lines = at_terminal(project, 28)
     assert max(map(len, lines)) <= 28
@@ -150,6 +163,38 @@ def test_a_table_is_fitted_to_the_terminal_and_says_what_it_leaves_out(project: 
     assert at_terminal(project, 200)[0].split() == [
         *("id", "Name", "optimizer.name", "optimizer.lr", "seed", "ACC", "LOSS", "started")
     ]
+
+
+def test_what_all_results_have_is_shown_before_what_few_of_them_have(project: Project) -> None:
+    kinds = [
+        f"---\nName: n{number}\nlr: 0.{number}\nonly{number}: 1\nRESULT{number}: 2\n" for number in range(6)
+    ]
+    project.write("many/log.yaml", "".join(kinds))
+    assert at_terminal(project, 45, "many")[0].split()[:3] == ["id", "Name", "lr"]
+
+
+def test_a_parameter_is_shown_before_the_fourth_result(project: Project) -> None:
+    results = "".join(f"RESULT{number}: 2\n" for number in range(6))
+    project.write("log.yaml", f"---\nlr: 0.1\nwd: 1\n{results}---\nlr: 0.2\nwd: 2\n{results}")
+    assert at_terminal(project, 60, "log.yaml")[0].split() == [
+        *("id", "lr", "wd", "RESULT0", "RESULT1", "RESULT2", "RESULT3")
+    ]
+
+
+def test_failures_are_listed_with_their_reasons_in_the_room_that_there_is(project: Project) -> None:
+    reason = "the loss is nan at step 17, and was 3.4e38 in the one before"
+    project.module(f"def main(exp):\n    if exp.lr > 1:\n        raise ValueError({reason!r})\n")
+    ones = "".join(f"---\nName: x\nlr: 0.{number}\n" for number in range(1, 4))
+    project.study(f"Module: modules.module\nYamlLog: new.yaml\n{ones}---\nName: y\nlr: 2\n")
+    project.run()
+    header, _, line = at_terminal(project, 160, "results", "--status", "failed")
+    assert header.split()[-1] == "error"
+    assert line.endswith(f"ValueError: {reason}")
+    narrow = at_terminal(project, 70, "results", "--status", "failed")[2]
+    assert len(narrow) <= 70
+    assert "ValueError: the loss" in narrow
+    # One of many is no reason to show less of the others.
+    assert "error" not in at_terminal(project, 50, "results")[0]
 
 
 def test_in_a_terminal_the_first_fifty_are_shown(project: Project) -> None:
@@ -207,9 +252,25 @@ def test_groups_in_a_terminal_show_mean_and_deviation_together(project: Project)
     assert lines[-1] == "2 groups of 3 results; ± is std; by ACC, the best first"
 
 
+def test_what_was_run_again_with_the_same_seed_is_said_to_be_no_new_evidence(project: Project) -> None:
+    assert "evidence" not in " ".join(at_terminal(project, 120, "--agg", "mean,ci95"))
+    project.write("logs/again.yaml", LOG.replace("a1", "c1").replace("b1", "c2").replace("a2", "c3"))
+    lines = at_terminal(project, 120, "--agg", "mean,ci95")
+    assert "3 of them were given what others were, seeds included: they are no evidence of their own" in lines
+
+
 def test_groups_that_are_no_repetitions_are_said_to_be_none(project: Project) -> None:
     lines = at_terminal(project, 120, "--where", "seed == 0", "--agg", "mean")
     assert "no two of them share all parameters but a seed" in lines[-1]
+
+
+def test_agg_without_statistics_gives_mean_spread_and_count(project: Project) -> None:
+    assert do(project, "--agg") == do(project, "--agg", "mean,std,n")
+
+
+def test_of_groups_in_a_terminal_the_keys_that_none_has_are_not_shown(project: Project) -> None:
+    project.write("log.yaml", "---\nnothing: null\nlr: 0.1\nACC: 1\n---\nnothing: null\nlr: 0.2\nACC: 2\n")
+    assert at_terminal(project, 120, "log.yaml", "--agg", "mean")[0].split() == ["lr", "ACC"]
 
 
 # --- formats ---------------------------------------------------------------------------------------

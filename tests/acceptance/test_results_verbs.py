@@ -158,7 +158,12 @@ def test_show_of_a_failure_tells_why(finished: Project) -> None:
         (["show", "slwo"], "did you mean slow?"),
         (["show", "1", "--in", "nowhere"], "nowhere: there is no such file or directory"),
         (["shwo", "1"], "shwo is neither a verb nor a path; did you mean 'coolrunner results show'?"),
+        (["unmark", "good", "1"], "did you mean 'coolrunner results mark --remove'?"),
+        (["failures"], "did you mean 'coolrunner results ls --status failed'?"),
         (["diff", "1"], "diff compares two results or more, and only 1 was named"),
+        (["diff"], "none were named; --by KEY compares the best with the worst"),
+        (["diff", "1", "--by", "ACC"], "--by finds the best and the worst itself, and needs no IDs"),
+        (["diff", "--by", "ACCC"], "did you mean ACC?"),
         (["diff", "1", "000001"], "1 and 000001 are the same result"),
         (["best", "--by", "AC"], "did you mean ACC?"),
         (["best", "--where", "lr > 5"], "none of 4 results is one of those that were asked for"),
@@ -201,6 +206,17 @@ def test_diff_tells_in_what_two_results_differ(finished: Project) -> None:
     assert "\noptimizer.name  sgd       adam\n" in text
     assert "+0.2900 (+" not in text and " +0.2900\n" in text
     assert ", parameters 1, " in text
+
+
+def test_diff_by_a_result_compares_the_best_with_the_worst(finished: Project) -> None:
+    compared = ask(finished, "diff", "--by", "ACC")["compared"]
+    assert [each["name"] for each in compared] == ["wild", "slow"]
+
+
+def test_diff_by_a_result_that_one_row_has_is_refused(project: Project) -> None:
+    project.write("log.yaml", "---\nACC: 1\n---\nLOSS: 1\n")
+    done = results(project, "diff", "--by", "ACC")
+    assert (done.status, "two results that have this number were expected" in done.stderr) == (2, True)
 
 
 def test_diff_tells_what_has_changed_in_the_code_between_an_attempt_and_the_next(finished: Project) -> None:

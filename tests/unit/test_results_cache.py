@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from coolrunner.errors import UsageError, UserError
 from coolrunner.results.cache import syncing
 from coolrunner.results.cache.place import DIRECTORY, base_of, place_of
 from coolrunner.results.cache.schema import VERSION
@@ -222,6 +223,73 @@ def test_a_broken_index_is_made_anew(tmp_path: Path, damage: bytes | None) -> No
         assert rows.column("Name")[-1] == "n299"
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE rows SET k1 = x'ff'",
+        "UPDATE rows SET k1 = CAST(x'ff' AS TEXT)",
+        "UPDATE keys SET path = '{' WHERE id = 1",
+        "UPDATE shapes SET keys = '[[77, 1]]'",
+        "ALTER TABLE rows DROP COLUMN k1",
+    ],
+)
+def test_damage_that_shows_while_rows_are_asked_is_told_and_gone_the_next_time(
+    tmp_path: Path, damage: str
+) -> None:
+    write_log(tmp_path / "a.yaml", 300)
+    find_rows([tmp_path], cache="always").close()
+    db = sqlite3.connect(tmp_path / DIRECTORY / "index.sqlite")
+    db.execute("UPDATE parts SET newest = 0")  # as if all of this were long ago
+    db.execute(damage)
+    db.commit()
+    db.close()
+    with find_rows([tmp_path], cache="always") as rows:
+        with pytest.raises(UserError, match="was damaged and has been removed"):
+            list(rows.values())
+        with pytest.raises(UserError):
+            rows.column("Name")
+    with find_rows([tmp_path], cache="always") as rows:
+        assert rows.column("Name")[-1] == "n299"
+
+
+@pytest.mark.parametrize(
+    "damage", ["state = '{', stamps = x'00'", "state = '[1]', stamps = x''", "looked = 'x'"]
+)
+def test_an_index_with_other_things_in_it_than_it_should_is_made_anew(tmp_path: Path, damage: str) -> None:
+    write_log(tmp_path / "a.yaml", 3)
+    find_rows([tmp_path], cache="always").close()
+    db = sqlite3.connect(tmp_path / DIRECTORY / "index.sqlite")
+    db.execute(f"UPDATE parts SET {damage}")
+    db.commit()
+    db.close()
+    with find_rows([tmp_path], cache="always") as rows:
+        assert len(rows) == 3
+
+
+def test_a_file_that_is_something_else_is_never_taken_for_an_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_log(tmp_path / "a.yaml", 3)
+    other = sqlite3.connect(tmp_path / "mine.sqlite")
+    other.execute("CREATE TABLE photos(name)")
+    other.close()
+    for name in ("a.yaml", "mine.sqlite"):
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(UsageError, match="no index of Coolrunner, and is left as it is"):
+            find_rows([tmp_path], cache=tmp_path / name)
+        assert (tmp_path / name).read_bytes() == before
+    with pytest.raises(UsageError, match="Is a directory"):
+        find_rows([tmp_path], cache=tmp_path)
+    monkeypatch.setenv("COOLRUNNER_CACHE", "off")
+    with pytest.raises(UsageError, match="auto, never, always, or a file"):
+        find_rows([tmp_path])
+    (tmp_path / "new").touch()
+    for _ in range(2):
+        with find_rows([tmp_path / "a.yaml"], cache=tmp_path / "new") as rows:
+            assert len(rows) == 3
+    assert (tmp_path / "new").read_bytes().startswith(b"SQLite")
+
+
 @pytest.mark.parametrize("version", [999, VERSION])
 def test_an_index_of_another_version_or_with_other_tables_is_made_anew(tmp_path: Path, version: int) -> None:
     write_log(tmp_path / "a.yaml", 3)
@@ -319,6 +387,35 @@ def test_more_keys_than_there_are_columns_are_kept(tmp_path: Path) -> None:
         assert rows.column("k299_3")[3] == 299
         assert rows.column(("nested", "lr", 1, "a"))[3] is None
         assert rows.column("nested")[3] == {"lr": [1, {"a": None}], "x": {1: True}}
+
+
+def test_a_table_of_thousands_of_keys_can_be_asked_whole(tmp_path: Path) -> None:
+    values = [{f"k{number}": number + row for number in range(2_100)} for row in range(2)]
+    (tmp_path / "a.yaml").write_text("".join(f"---\n{dump(value)}...\n" for value in values))
+    with find_rows([tmp_path]) as rows:
+        columns = rows.columns([key.path for key in rows.keys])
+        assert [dict(zip(values[0], row, strict=True)) for row in zip(*columns, strict=True)] == values
+
+
+def test_rows_are_found_whether_their_numbers_have_gaps_or_not(tmp_path: Path) -> None:
+    write_log(tmp_path / "a.yaml", 3)
+    with (tmp_path / "a.yaml").open("a") as file:
+        file.write("--- # broken\na: [\n...\n")
+    write_log(tmp_path / "a.yaml", 2, start=3)
+    write_log(tmp_path / "b.yaml", 2)
+    with find_rows([tmp_path]) as rows:
+        assert [place.number for place in rows.places()] == [1, 2, 3, 5, 6, 1, 2]
+        assert rows.take([3]).column("Name") == ["n3"]
+
+
+def test_the_same_content_is_known_again_among_what_was_asked_for(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write_log(tmp_path / f"{name}.yaml", 2)
+    with find_rows([tmp_path], cache="always") as rows:
+        assert sorted(rows.repeated()) == [[0, 2, 4], [1, 3, 5]]
+        assert sorted(rows.take([5, 2, 1]).repeated()) == [[0, 2]]
+    with find_rows([tmp_path / "c.yaml", tmp_path / "b.yaml"], cache="always") as rows:
+        assert sorted(rows.repeated()) == [[0, 2], [1, 3]]
 
 
 def test_a_key_may_be_a_value_here_and_a_mapping_there(tmp_path: Path) -> None:

@@ -40,7 +40,9 @@ INT64 = 1 << 63
 _WIDEST_INT = 10**600  # Python reads and writes no more than a few thousand decimal digits
 _NUMBERS = frozenset({int, float})
 _MODERATE = 500
+_MEMO = 1_000
 _AS_THEY_ARE = frozenset({str, float, bool, type(None)})
+_SCALARS = _AS_THEY_ARE | {int}
 _OWN = frozenset({str, int, float})
 _NONE = type(None)
 _from_json = json.JSONDecoder().decode
@@ -201,4 +203,16 @@ def decode_all(values: Sequence[Any]) -> list[Any]:
     kinds = set(map(type, values))
     if bytes not in kinds:
         return [MISSING if value is None else value for value in values] if _NONE in kinds else list(values)
-    return [value if type(value) in _OWN else decoded(value) for value in values]
+    known: dict[bytes, list[Any]] = {}  # lists of numbers or texts, many of which are the same
+    return [value if type(value) in _OWN else _decoded_again(value, known) for value in values]
+
+
+def _decoded_again(value: Any, known: dict[bytes, list[Any]]) -> Any:
+    if type(value) is not bytes:
+        return decoded(value)
+    if value in known:
+        return known[value].copy()
+    found = decoded(value)
+    if type(found) is list and len(known) < _MEMO and _SCALARS.issuperset(map(type, found)):
+        known[value] = found.copy()
+    return found

@@ -5,22 +5,51 @@ from __future__ import annotations
 import json
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
-from typing import Any, NamedTuple
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import cached_property, wraps
+from inspect import isgeneratorfunction
+from itertools import islice
+from operator import itemgetter
+from pathlib import Path as File
+from typing import Any, NamedTuple, TypeVar, cast
 
-from coolrunner.results.cache.encoding import decode_all, decoded, from_json, gathered
-from coolrunner.results.cache.schema import COLUMNS, SHIFT
+from coolrunner.errors import UserError
+from coolrunner.results.cache.encoding import decoded, from_json, gathered
+from coolrunner.results.cache.schema import COLUMNS, DAMAGE, SHIFT, is_damage, remove
+from coolrunner.results.cache.wanted import REST, Wanted
 from coolrunner.results.cache.writing import span
-from coolrunner.results.parts import MISSING, Role
+from coolrunner.results.parts import Role
 
 __all__ = ["Found", "Stored"]
 
 Path = tuple[Any, ...]
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 _ROLES = {"p": Role.PARAMETER, "r": Role.RESULT, "i": Role.INFO}
-_FEW = 2_000  # rows that are fetched one by one; of more all are read
-_AT_ONCE = 500
+_AT_ONCE = 500  # rows that are fetched one by one
+_TURNED = 1_000  # rows that are turned into columns together
+_SHARE = 8  # of so many rows one is wanted: below that they are fetched one by one, and above all are read
+
+
+def _of_sound_index(method: _Method) -> _Method:
+    """Return a method of `Stored` that says so where the index turns out to be damaged."""
+
+    @wraps(method)
+    def called(self: Stored, *args: Any, **options: Any) -> Any:
+        try:
+            return method(self, *args, **options)
+        except DAMAGE as error:
+            raise self._refused(error) from error
+
+    @wraps(method)
+    def iterated(self: Stored, *args: Any, **options: Any) -> Any:
+        try:
+            yield from method(self, *args, **options)
+        except DAMAGE as error:
+            raise self._refused(error) from error
+
+    return cast("_Method", iterated if isgeneratorfunction(method) else called)
 
 
 class Found(NamedTuple):
@@ -46,14 +75,18 @@ class Stored:
         The index.
     parts
         The ids of the parts.
+    file
+        Of the index; None for one that is forgotten with the process. A damaged one is removed.
     """
 
-    def __init__(self, db: sqlite3.Connection, parts: Sequence[int]) -> None:
+    def __init__(self, db: sqlite3.Connection, parts: Sequence[int], file: File | None = None) -> None:
         self._db = db
+        self._file = file
         self._keys: dict[Path, int] = {}
         self._shapes: dict[int, _Shape] = {}
-        known = [id for (id,) in db.execute("SELECT id FROM parts ORDER BY id")]
-        self._whole = known == list(parts)
+        extents = {id: extent for id, *extent in db.execute("SELECT id, count, last FROM parts ORDER BY id")}
+        self._whole = list(extents) == list(parts)
+        self._extents = [(id, *extents.get(id, (0, 0))) for id in parts]
         if not self._whole:
             # Its name is its own: several selections of one index may be in use.
             self._asked = f"asked_{id(self):x}"
@@ -63,11 +96,21 @@ class Stored:
     # --- which rows and keys there are ---
 
     @cached_property
+    @_of_sound_index
     def ids(self) -> array[int]:
         """The id of each row."""
-        return array("q", (id for (id,) in self._all("rows.id")))
+        ids = array("q")
+        for part, count, last in self._extents:
+            if count == last:
+                # Without gaps, as almost all are, their rows need not be looked at.
+                ids.extend(range((part << SHIFT) + 1, (part << SHIFT) + 1 + count))
+            else:
+                query = "SELECT id FROM rows WHERE id BETWEEN ? AND ? ORDER BY id"
+                ids.extend(map(itemgetter(0), self._db.execute(query, span(part))))
+        return ids
 
     @cached_property
+    @_of_sound_index
     def keys(self) -> list[Found]:
         """The keys of the rows, in the order in which they first come."""
         if self._whole:
@@ -88,8 +131,19 @@ class Stored:
                 kinds.setdefault(path, set()).update(found)
         return [Found(path, role, frozenset(kinds[path])) for path, role in roles.items()]
 
+    @_of_sound_index
+    def repeated(self) -> list[list[int]]:
+        """Return the positions of the rows that have the same content, a list for each; of logs alone."""
+        several = "SELECT digest FROM rows WHERE digest IS NOT NULL GROUP BY digest HAVING count(*) > 1"
+        found = dict(self._db.execute(f"SELECT id, digest FROM rows WHERE digest IN ({several})"))
+        together: dict[bytes, list[int]] = {}
+        for position in self._positions_of(found):
+            together.setdefault(found[self.ids[position]], []).append(position)
+        return [positions for positions in together.values() if len(positions) > 1]
+
     # --- columns ---
 
+    @_of_sound_index
     def columns(self, paths: Sequence[Path], positions: Sequence[int] | None = None) -> list[list[Any]]:
         """Return the values under some keys, a list for each of them, `MISSING` where a row has none.
 
@@ -100,20 +154,23 @@ class Stored:
         positions
             Of the rows; all of them by default.
         """
-        wanted = [_Wanted(path, self._known) for path in paths]
-        names = [name for each in wanted for name in each.columns]
-        raw: list[Sequence[Any]]
-        if positions is None or len(positions) > _FEW:
-            raw = _by_column(self._all(*names).fetchall(), len(names)) if names else []
+        wanted = [Wanted(path, self._known) for path in paths]
+        names = list(dict.fromkeys(name for each in wanted for name in each.columns))
+        columns: list[Sequence[Any]]
+        if positions is None or self._are_many(positions):
+            columns = _by_column(self._all(*names), len(names)) if names else []
             if positions is not None:
-                raw = [[column[position] for position in positions] for column in raw]
+                columns = [[column[position] for position in positions] for column in columns]
         else:
             by_id = dict(self._some(names, positions))
-            raw = _by_column([by_id[self.ids[position]] for position in positions], len(names))
+            columns = _by_column((by_id[self.ids[position]] for position in positions), len(names))
         count = len(self.ids) if positions is None else len(positions)
-        taken = iter(raw)
-        return [each.values([next(taken) for _ in each.columns], count) for each in wanted]
+        raw = dict(zip(names, columns, strict=True))
+        if REST in raw:
+            raw[REST] = [from_json(text) if text else {} for text in raw[REST]]
+        return [each.values(raw, count) for each in wanted]
 
+    @_of_sound_index
     def records(
         self,
         positions: Sequence[int] | None = None,
@@ -132,7 +189,7 @@ class Stored:
             As for `facts`.
         """
         ids = [id for id in range(1, self._columns + 1) if wanted(self._path(id))]
-        names = ["rows.shape", "rows.rest", *(f"rows.{name}" for name in facts)]
+        names = ["rows.shape", REST, *(f"rows.{name}" for name in facts)]
         places = {id: place for place, id in enumerate(ids, start=len(names))}
         end = len(names)
         chosen: dict[int, tuple[list[Path], list[int]]] = {}
@@ -146,29 +203,51 @@ class Stored:
             leaves = [decoded(record[places[id]]) if id <= COLUMNS else rest[id] for id in numbers]
             yield gathered(paths, leaves), record[2:end]
 
+    @_of_sound_index
     def facts(
         self, names: Sequence[str], positions: Sequence[int] | None = None
     ) -> Iterator[tuple[Any, ...]]:
         """Yield what is known of rows beside their values: of id, start, stop, line, digest, comment."""
-        return self._rows([f"rows.{name}" for name in names], positions)
+        yield from self._rows([f"rows.{name}" for name in names], positions)
 
+    @_of_sound_index
     def roles(self, position: int) -> dict[Any, Role]:
         """Return the roles of the keys of a row, by their paths."""
         ((number,),) = self._rows(["rows.shape"], [position])
         shape = self._shape(number)
         return dict(zip(shape.paths, shape.roles, strict=True))
 
+    @_of_sound_index
     def shapes(self, positions: Sequence[int]) -> list[Path]:
         """Return the paths of the keys that some rows have, in the order in which they first come."""
-        numbers = dict.fromkeys(number for (number,) in self._rows(["rows.shape"], positions))
+        numbers = self._shapes_there
+        if len(numbers) > 1 or not positions:
+            numbers = list(dict.fromkeys(number for (number,) in self._rows(["rows.shape"], positions)))
         return list(dict.fromkeys(path for number in numbers for path in self._shape(number).paths))
 
     # --- how it is asked ---
 
+    def _positions_of(self, ids: Collection[int]) -> Iterable[int]:
+        """Return where the rows of some ids stand, ascending; what is not asked for is left out."""
+        if self._whole:
+            return (bisect_left(self.ids, id) for id in sorted(ids))
+        return (position for position, id in enumerate(self.ids if ids else ()) if id in ids)
+
+    def _refused(self, error: Exception) -> Exception:
+        """Return what is to be said of an index that cannot be read."""
+        if self._file is None:
+            return error
+        if not is_damage(error):
+            return UserError(f"{self._file} cannot be read: {error}")
+        remove(self._file)
+        return UserError(
+            f"{self._file} was damaged and has been removed; it is made anew where you ask once more"
+        )
+
     def _rows(self, names: Sequence[str], positions: Sequence[int] | None) -> Iterator[tuple[Any, ...]]:
         if positions is None:
             yield from self._all(*names)
-        elif len(positions) > _FEW and list(positions) == sorted(positions):
+        elif self._are_many(positions) and list(positions) == sorted(positions):
             wanted = iter(positions)
             place = next(wanted, -1)
             for position, record in enumerate(self._all(*names)):
@@ -181,6 +260,9 @@ class Stored:
                 by_id = dict(self._some(names, chunk))
                 for position in chunk:
                     yield by_id[self.ids[position]]
+
+    def _are_many(self, positions: Sequence[int]) -> bool:
+        return len(positions) > max(len(self.ids) // _SHARE, _AT_ONCE)
 
     def _all(self, *names: str) -> sqlite3.Cursor:
         columns = ", ".join(names)
@@ -199,6 +281,12 @@ class Stored:
             marks = ", ".join("?" * len(ids))
             for record in self._db.execute(f"SELECT {columns} FROM rows WHERE id IN ({marks})", ids):
                 yield record[0], record[1:]
+
+    @cached_property
+    def _shapes_there(self) -> list[int]:
+        """Which combinations of keys the rows have."""
+        parts = "" if self._whole else f" WHERE part IN (SELECT part FROM {self._asked})"
+        return [number for (number,) in self._db.execute(f"SELECT DISTINCT shape FROM contents{parts}")]
 
     @cached_property
     def _columns(self) -> int:
@@ -230,87 +318,15 @@ class Stored:
         return tuple(from_json(text))
 
 
-def _by_column(records: Sequence[tuple[Any, ...]], count: int) -> list[Sequence[Any]]:
-    # Quicker than zip(*records), which takes each record for an argument.
-    return [[record[place] for record in records] for place in range(count)]
+def _by_column(records: Iterable[tuple[Any, ...]], count: int) -> list[Sequence[Any]]:
+    """Return records as columns; only some of them are in memory at a time."""
+    columns: list[list[Any]] = [[] for _ in range(count)]
+    records = iter(records)
+    while some := list(islice(records, _TURNED)):
+        for place, column in enumerate(columns):
+            column += map(itemgetter(place), some)
+    return list(columns)
 
 
 def _typed(path: Path) -> tuple[Any, ...]:
     return (*path, *map(type, path))
-
-
-class _Wanted:
-    """A path, and how its values come from columns of the index.
-
-    Rows may have it as a key, as a mapping around keys, or within the list or the large mapping that stands
-    under a key; each of these is a *way*.
-    """
-
-    def __init__(self, path: Path, keys: dict[Path, int]) -> None:
-        self.columns: list[str] = []
-        self._ways: list[Callable[[list[Sequence[Any]], int], list[Any]]] = []
-        if path in keys:
-            self._ways.append(self._leaf(keys[path]))
-        size = len(path)
-        inside = [key for key in keys if len(key) > size and key[:size] == path]
-        if inside:
-            leaves = [self._leaf(keys[key]) for key in inside]
-            steps = [key[size:] for key in inside]
-
-            def mapping(raw: list[Sequence[Any]], count: int) -> list[Any]:
-                columns = [leaf(raw, count) for leaf in leaves]
-                return [_gathered(steps, values) for values in zip(*columns, strict=True)]
-
-            self._ways.append(mapping)
-        for end in range(1, size):
-            if path[:end] in keys:
-                around, rest = self._leaf(keys[path[:end]]), path[end:]
-
-                def within(
-                    raw: list[Sequence[Any]],
-                    count: int,
-                    around: Callable[..., list[Any]] = around,
-                    rest: Path = rest,
-                ) -> list[Any]:
-                    return [_inside(value, rest) for value in around(raw, count)]
-
-                self._ways.append(within)
-
-    def _leaf(self, id: int) -> Callable[[list[Sequence[Any]], int], list[Any]]:
-        place = len(self.columns)
-        self.columns.append(f"rows.k{id}" if id <= COLUMNS else "rows.rest")
-        if id <= COLUMNS:
-            return lambda raw, count: decode_all(raw[place])
-        return lambda raw, count: [
-            from_json(text).get(id, MISSING) if text else MISSING for text in raw[place]
-        ]
-
-    def values(self, raw: list[Sequence[Any]], count: int) -> list[Any]:
-        """Return a value a row from the columns that were asked for."""
-        if not self._ways:
-            return [MISSING] * count
-        columns = [way(raw, count) for way in self._ways]
-        if len(columns) == 1:
-            return columns[0]
-        return [
-            next((value for value in values if value is not MISSING), MISSING)
-            for values in zip(*columns, strict=True)
-        ]
-
-
-def _gathered(steps: Sequence[Path], values: Sequence[Any]) -> Any:
-    there = [place for place, value in enumerate(values) if value is not MISSING]
-    if not there:
-        return MISSING
-    return gathered([steps[place] for place in there], [values[place] for place in there])
-
-
-def _inside(value: Any, steps: Path) -> Any:
-    for step in steps:
-        if isinstance(value, dict):
-            value = value.get(step, MISSING)
-        elif isinstance(value, list) and type(step) is int and -len(value) <= step < len(value):
-            value = value[step]
-        else:
-            return MISSING
-    return value

@@ -77,6 +77,7 @@ class Index:
     """
 
     def __init__(self, path: Path | None, base: Path) -> None:
+        self._path = path
         self._db = connect(path)
         self._base = f"{base}/" if str(base) != "/" else "/"
         self._ids: list[int] = []
@@ -137,7 +138,7 @@ class Index:
 
     def rows(self) -> Stored:
         """Return the rows of the parts that were brought up to date."""
-        return Stored(self._db, self._ids)
+        return Stored(self._db, self._ids, self._path)
 
     @property
     def parts(self) -> list[int]:
@@ -211,7 +212,7 @@ class Index:
         state = getattr(rows, "state", None)
         self._db.execute(
             "UPDATE parts SET version = ?, stamps = ?, looked = ?, newest = ?, whole = ?, state = ?,"
-            " report = ? WHERE id = ?",
+            " report = ?, count = ?, last = ? WHERE id = ?",
             (
                 loader.version,
                 _packed(part.stamps),
@@ -220,6 +221,7 @@ class Index:
                 int(values),
                 json.dumps(state) if state else None,
                 _told(report, part.name),
+                *writer.extent(id),
                 id,
             ),
         )

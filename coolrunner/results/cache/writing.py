@@ -61,14 +61,19 @@ class Writer:
                 f"DELETE FROM contents WHERE part = ? AND shape NOT IN ({there})", (part, first, last)
             )
 
-    def add(self, part: int, rows: Iterable[Row]) -> int:
-        """Add rows to a part; return how many."""
-        count = 0
+    def extent(self, part: int) -> tuple[int, int]:
+        """Return how many rows a part has, and the greatest number of one."""
+        first, last = span(part)
+        query = "SELECT count(*), coalesce(max(id), ?) FROM rows WHERE id BETWEEN ? AND ?"
+        ((count, greatest),) = self._db.execute(query, (first, first, last))
+        return count, greatest - first
+
+    def add(self, part: int, rows: Iterable[Row]) -> None:
+        """Add rows to a part."""
         met: dict[int, _Shape] = {}
         base = part << SHIFT
         rows = iter(rows)
         while batch := list(itertools.islice(rows, _AT_ONCE)):
-            count += len(batch)
             for row in batch:
                 shape, leaves = self._shaped(row)
                 if shape.id not in met:
@@ -80,7 +85,6 @@ class Writer:
                 self._write(shape)
         for shape in met.values():
             self._note(part, shape)
-        return count
 
     def _shaped(self, row: Row) -> tuple[_Shape, list[Any]]:
         paths, leaves = spread(row.value)

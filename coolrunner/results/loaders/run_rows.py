@@ -49,6 +49,7 @@ RESULTS_FILE = "results.yaml"
 LARGEST = 64 << 20
 
 _SMALL = 1 << 14
+_MANAGED_RUNS = f"/{MANAGED_RUN.runs}"
 _PARAMETER, _RESULT, _INFO = Role.PARAMETER, Role.RESULT, Role.INFO
 #: What a run of `run.py` has; for any other program these are names like all others.
 OF_RUNNER = {**dict.fromkeys((*RUNNER_KEYS, "REP", "RND_IDX"), _INFO), "Name": _PARAMETER}
@@ -58,8 +59,8 @@ OF_SCRIPT = dict.fromkeys(("id", "time", "root"), _INFO)
 
 def layout_by_name(path: str) -> Layout:
     """Return the layout of a run directory as far as its name and place tell; files have the same in all."""
-    place, name = os.path.split(path)
-    if os.path.basename(place) == MANAGED_RUN.runs:  # noqa: PTH119
+    place, _, name = path.rpartition("/")
+    if place.endswith(_MANAGED_RUNS):
         return MANAGED_RUN
     for layout in (RESULTS, LAUNCHED, MANAGED):
         if layout.pattern.match(name):
