@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from coolrunner.results.logs import Entry
+    from coolrunner.results.logs.reading import Entry
     from coolrunner.results.rows import Rows
 
 __all__ = ["DESCRIPTION", "HELP", "configure", "execute"]
@@ -64,12 +64,12 @@ def execute(arguments: argparse.Namespace) -> int:
     -------
     The exit status: 1 if anything is broken or foreign, else 0.
     """
-    from coolrunner.results.collect import collect
-    from coolrunner.results.logrows import collect_rows, log_rows
-    from coolrunner.results.logs import read_logs
-    from coolrunner.results.output import NewFile, Stream
-    from coolrunner.results.sources import STDIN, Exclusion, Report, counted, find_logs
-    from coolrunner.results.yamllog import HEADER
+    from coolrunner.results.logs.collect import collect
+    from coolrunner.results.logs.indexed import collect_rows, log_rows
+    from coolrunner.results.logs.reading import read_logs
+    from coolrunner.results.logs.sources import STDIN, Exclusion, Report, counted, find_logs
+    from coolrunner.results.logs.yamllog import HEADER
+    from coolrunner.results.showing.output import NewFile, Stream
 
     to_stdout = arguments.dest == STDIN
     console = sys.stderr if to_stdout else sys.stdout
@@ -129,7 +129,7 @@ class _ResultKeys:
         return entry
 
     def look_through(self, rows: Rows) -> None:
-        from coolrunner.results.logrows import first_values
+        from coolrunner.results.logs.indexed import first_values
 
         for value in first_values(rows, self._LOOKED_AT):
             self._look(value)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from coolrunner.results.filter import Expression, Selection
-    from coolrunner.results.formats import KeyChoice
-    from coolrunner.results.sources import Report
+    from coolrunner.results.logs.sources import Report
+    from coolrunner.results.showing.formats import KeyChoice
 
 __all__ = [
     "DESCRIPTION",
@@ -135,12 +135,12 @@ def execute(arguments: argparse.Namespace) -> int:
     """
     from coolrunner.errors import UsageError
     from coolrunner.results.filter import Selection, choose, compile_expression, select
-    from coolrunner.results.formats import FORMATS, KeyChoice
     from coolrunner.results.keywatch import KeyWatch, unknown_keys
-    from coolrunner.results.logrows import log_rows, prepared, texts_of, title
-    from coolrunner.results.logs import read_logs
-    from coolrunner.results.output import NewFile, Stream
-    from coolrunner.results.sources import STDIN, Report, find_logs
+    from coolrunner.results.logs.indexed import log_rows, prepared, texts_of, title
+    from coolrunner.results.logs.reading import read_logs
+    from coolrunner.results.logs.sources import STDIN, Report, find_logs
+    from coolrunner.results.showing.formats import FORMATS, KeyChoice
+    from coolrunner.results.showing.output import NewFile, Stream
 
     if arguments.table and arguments.dest not in (None, STDIN):
         raise UsageError("--table prints to the standard output and writes no file; leave out --dest")
@@ -190,7 +190,7 @@ def _keys_of(expressions: Sequence[Expression]) -> list[str]:
 
 
 def _print_table(rows: Sequence[dict[str, Any]], keep: KeyChoice, looked_at: Sequence[str]) -> None:
-    from coolrunner.results.table import fitted_table, plain_table
+    from coolrunner.results.showing.table import fitted_table, plain_table
 
     if not rows:
         return
@@ -218,7 +218,7 @@ def _tell(
     warnings: list[str],
     console: TextIO,
 ) -> None:
-    from coolrunner.results.sources import counted
+    from coolrunner.results.logs.sources import counted
 
     if arguments.reverse and not arguments.sort:
         warnings = [*warnings, "--reverse changes nothing without --sort"]

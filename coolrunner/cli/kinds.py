@@ -15,10 +15,10 @@ __all__ = ["instead_of_definition", "instead_of_queue"]
 
 def instead_of_queue(path: Path, program: str = "coolrunner run") -> str:
     """Say what a file is that is no queue, and what may have been meant; empty where nobody knows."""
-    from coolrunner.results.failures import is_failed_log
-    from coolrunner.results.logs import read_logs
-    from coolrunner.results.sources import DEFINITION, LogFile, Report
-    from coolrunner.results.yamllog import failed_log
+    from coolrunner.results.logs.failures import is_failed_log
+    from coolrunner.results.logs.reading import read_logs
+    from coolrunner.results.logs.sources import DEFINITION, LogFile, Report
+    from coolrunner.results.logs.yamllog import failed_log
 
     if is_failed_log(path):
         return f"{path} is a log of failures; to try again what is in it: {_run(program, '--queue', path)}"
@@ -40,7 +40,7 @@ def instead_of_queue(path: Path, program: str = "coolrunner run") -> str:
 
 def instead_of_definition(path: Path, program: str) -> str:
     """Say what a file is that is no definition, and how it is run; empty where it may be one."""
-    from coolrunner.results.failures import is_queue_file
+    from coolrunner.results.logs.failures import is_queue_file
 
     if journal_in(path).exists() or is_queue_file(path):
         return f"{path} is a queue; to go on with it: {_run(program, '--queue', path)}"

@@ -12,8 +12,8 @@ from coolrunner.cli.results_show import print_details
 from coolrunner.cli.verbs import add_json
 from coolrunner.errors import UsageError
 from coolrunner.results.asking import ask, direction, ranking_result
+from coolrunner.results.groups.statistics import is_number
 from coolrunner.results.handles import Handles
-from coolrunner.results.statistics import is_number
 
 if TYPE_CHECKING:
     from coolrunner.results.rows import Rows

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from coolrunner.cli.results_find import add_source, read_rows
 from coolrunner.cli.runs_read import for_json
 from coolrunner.cli.verbs import add_json, print_json
-from coolrunner.results.checking import (
+from coolrunner.results.logs.sources import counted
+from coolrunner.results.showing.checking import (
     Alike,
     Example,
     Mixed,
@@ -20,7 +21,6 @@ from coolrunner.results.checking import (
     mixed_keys,
     twice,
 )
-from coolrunner.results.sources import counted
 
 if TYPE_CHECKING:
     from coolrunner.results.parts import Part

@@ -12,9 +12,9 @@ from coolrunner.cli.results_find import add_source, read_rows, say_unread
 from coolrunner.reporting.runs import escaped
 
 if TYPE_CHECKING:
-    from coolrunner.results.choosing import Heading
     from coolrunner.results.rows import Rows
-    from coolrunner.results.summaries import Summary
+    from coolrunner.results.showing.choosing import Heading
+    from coolrunner.results.showing.summaries import Summary
 
 __all__ = ["Choice", "add_choice", "choose"]
 
@@ -139,11 +139,11 @@ def choose(options: argparse.Namespace, limit: int = 0) -> Choice:
         The call is wrong, or an expression fails on a result.
     """
     from coolrunner.results.asking import arranged, narrowed, ranking_result
-    from coolrunner.results.choosing import HANDLE, headings_named
     from coolrunner.results.handles import handles
     from coolrunner.results.naming import key_named, unknown_keys
     from coolrunner.results.parts import Role
     from coolrunner.results.query import name_of, parse_query
+    from coolrunner.results.showing.choosing import HANDLE, headings_named
 
     queries = [parse_query(text, "--where") for text in options.where]
     _check(options)
@@ -207,7 +207,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _summary(options: argparse.Namespace, rows: Rows, by: str) -> Summary:
-    from coolrunner.results.summaries import DEFAULT, summarise
+    from coolrunner.results.showing.summaries import DEFAULT, summarise
 
     of = options.columns
     if of is not None and by:

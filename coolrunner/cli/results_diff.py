@@ -13,10 +13,10 @@ from coolrunner.cli.results_one import NAMES, add_ids, details_of, rows_with
 from coolrunner.cli.runs_read import for_json
 from coolrunner.cli.verbs import add_json, print_json
 from coolrunner.errors import UsageError
-from coolrunner.results.details import Details
-from coolrunner.results.differences import Differences, Values, differences, source_diffs
 from coolrunner.results.handles import Handles
 from coolrunner.results.parts import MISSING
+from coolrunner.results.showing.details import Details
+from coolrunner.results.showing.differences import Differences, Values, differences, source_diffs
 
 if TYPE_CHECKING:
     from coolrunner.results.rows import Rows

@@ -13,8 +13,8 @@ from coolrunner.cli.results_writing import write_pieces
 from coolrunner.errors import UsageError
 
 if TYPE_CHECKING:
-    from coolrunner.results.choosing import Heading
     from coolrunner.results.rows import Rows
+    from coolrunner.results.showing.choosing import Heading
 
 __all__ = ["add_forms", "configure", "execute", "form_of", "written"]
 
@@ -64,7 +64,7 @@ def form_of(options: argparse.Namespace) -> str:
         if form == "parquet":
             raise UsageError("--parquet is no text: --out FILE names the file")
         return form
-    from coolrunner.results.export import ENDINGS
+    from coolrunner.results.showing.export import ENDINGS
 
     path = Path(options.file)
     if path.is_dir():
@@ -85,8 +85,8 @@ def execute(options: argparse.Namespace) -> int:
 
 def written(choice: Choice, options: argparse.Namespace, form: str) -> int:
     """Write what was chosen in a format, into a file or to the standard output; return the exit status."""
-    from coolrunner.results.export import write_file
-    from coolrunner.results.sources import counted
+    from coolrunner.results.logs.sources import counted
+    from coolrunner.results.showing.export import write_file
 
     if options.file is None:
         write_pieces(_pieces(choice, form))
@@ -102,7 +102,7 @@ def written(choice: Choice, options: argparse.Namespace, form: str) -> int:
 
 
 def _pieces(choice: Choice, form: str) -> Iterator[str]:
-    from coolrunner.results import export
+    from coolrunner.results.showing import export
 
     if choice.summary is not None:
         return _of_groups(choice, form)
@@ -114,14 +114,14 @@ def _pieces(choice: Choice, form: str) -> Iterator[str]:
         return export.json_lines(export.data_of(rows, _handles(rows), names))
     headings = _headings(choice, for_people=form in ("markdown", "latex"))
     lines = {"csv": export.csv_lines, "markdown": export.markdown_lines, "latex": export.latex_lines}[form]
-    from coolrunner.results.choosing import cells
+    from coolrunner.results.showing.choosing import cells
 
     return lines([heading.name for heading in headings], cells(rows, headings))
 
 
 def _of_groups(choice: Choice, form: str) -> Iterator[str]:
-    from coolrunner.results import export
     from coolrunner.results.parts import MISSING
+    from coolrunner.results.showing import export
 
     summary = choice.summary
     assert summary is not None
@@ -142,8 +142,8 @@ def _of_groups(choice: Choice, form: str) -> Iterator[str]:
 
 
 def _write_parquet(choice: Choice, path: Path) -> None:
-    from coolrunner.results.choosing import columns_of
-    from coolrunner.results.export import write_parquet
+    from coolrunner.results.showing.choosing import columns_of
+    from coolrunner.results.showing.export import write_parquet
 
     rows = choice.rows
     if choice.summary is not None:
@@ -154,7 +154,7 @@ def _write_parquet(choice: Choice, path: Path) -> None:
 
 
 def _headings(choice: Choice, *, for_people: bool) -> Sequence[Heading]:
-    from coolrunner.results.choosing import all_headings, telling_headings
+    from coolrunner.results.showing.choosing import all_headings, telling_headings
 
     if choice.headings is not None:
         return choice.headings
@@ -162,8 +162,8 @@ def _headings(choice: Choice, *, for_people: bool) -> Sequence[Heading]:
 
 
 def _handles(rows: Rows) -> list[str]:
-    from coolrunner.results.choosing import HANDLE
     from coolrunner.results.handles import handles
+    from coolrunner.results.showing.choosing import HANDLE
 
     column = rows.column(HANDLE)
     return column if all(type(each) is str for each in column) else handles(rows)

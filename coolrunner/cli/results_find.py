@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from coolrunner.reporting.runs import escaped
 
 if TYPE_CHECKING:
+    from coolrunner.results.logs.sources import Report
     from coolrunner.results.rows import Rows
-    from coolrunner.results.sources import Report
 
 __all__ = ["add_source", "progress_line", "read_rows", "say_unread"]
 
@@ -98,7 +98,7 @@ def say_unread(report: Report, *, verbose: bool = False) -> None:
     if verbose:
         sys.stderr.write("".join(f"{escaped(line)}\n" for line in report.lines(everything=True)))
         return
-    from coolrunner.results.sources import counted
+    from coolrunner.results.logs.sources import counted
 
     count = len(report.broken) + len(report.foreign)
     if count:

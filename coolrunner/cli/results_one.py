@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from coolrunner.cli.results_find import add_source, read_rows
 from coolrunner.cli.runs_read import warn
-from coolrunner.results.details import Details
 from coolrunner.results.handles import Handles
+from coolrunner.results.showing.details import Details
 
 if TYPE_CHECKING:
     from coolrunner.results.rows import Rows

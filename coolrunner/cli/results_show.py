@@ -17,8 +17,8 @@ from coolrunner.cli.runs_read import for_json
 from coolrunner.cli.verbs import add_json, print_json
 from coolrunner.errors import UsageError
 from coolrunner.results.asking import newest_first
-from coolrunner.results.details import Details
 from coolrunner.results.handles import Handles
+from coolrunner.results.showing.details import Details
 
 __all__ = ["configure", "execute", "print_details"]
 

@@ -17,8 +17,8 @@ from coolrunner.reporting.tables import Column, layout
 from coolrunner.reporting.text import cut, width_of
 
 if TYPE_CHECKING:
-    from coolrunner.results.choosing import Heading
     from coolrunner.results.rows import Rows
+    from coolrunner.results.showing.choosing import Heading
 
 __all__ = ["print_groups", "print_rows"]
 
@@ -48,7 +48,7 @@ class _Shown(NamedTuple):
 
 def print_rows(choice: Choice) -> None:
     """Print results as a table: fitted to a terminal, and whole where there is none."""
-    from coolrunner.results.choosing import cells
+    from coolrunner.results.showing.choosing import cells
 
     headings = choice.headings
     if headings is None:
@@ -76,7 +76,7 @@ def print_groups(choice: Choice, *, by_keys: bool) -> None:
     by_keys
         Whether the keys were named; otherwise the groups are repetitions.
     """
-    from coolrunner.results.sources import counted
+    from coolrunner.results.logs.sources import counted
 
     summary = choice.summary
     assert summary is not None
@@ -113,8 +113,8 @@ def print_groups(choice: Choice, *, by_keys: bool) -> None:
 
 def _run_again(rows: Rows) -> int:
     """Return how many results another one repeats, with the same seed: a study that was run twice."""
-    from coolrunner.results.choosing import all_headings, columns_of
     from coolrunner.results.parts import MISSING, Role
+    from coolrunner.results.showing.choosing import all_headings, columns_of
 
     given = [heading for heading in all_headings(rows) if heading.role is Role.PARAMETER]
     seeds = [place for place, heading in enumerate(given) if is_seed(heading.name)]
@@ -132,9 +132,9 @@ def _telling(choice: Choice) -> list[_Shown]:
     """Return the columns that a person wants to see."""
     from coolrunner.results.annotations import MARKS, NOTE, TAGS
     from coolrunner.results.asking import STARTED
-    from coolrunner.results.choosing import HANDLE, all_headings, columns_of, telling_headings
     from coolrunner.results.joining import STATUS
     from coolrunner.results.parts import Role
+    from coolrunner.results.showing.choosing import HANDLE, all_headings, columns_of, telling_headings
 
     rows = choice.rows
     telling = telling_headings(rows)
@@ -263,7 +263,7 @@ def _widen(kept: Sequence[tuple[_Shown, Column]], width: int) -> None:
 
 
 def _fitted(shown: _Shown) -> Column:
-    from coolrunner.results.export import is_numeric, texts_of
+    from coolrunner.results.showing.export import is_numeric, texts_of
 
     limit = _NAME if shown.name in ("Name", "id") else _VALUE
     texts = list(map(_age, shown.values)) if shown.is_age else texts_of(list(map(_joined, shown.values)))
@@ -274,10 +274,10 @@ def _fitted(shown: _Shown) -> Column:
 
 
 def _print_whole(table: Sequence[_Shown]) -> None:
-    from coolrunner.results.digits import Spread
-    from coolrunner.results.export import is_numeric, one_line
-    from coolrunner.results.formats import cell
     from coolrunner.results.parts import MISSING
+    from coolrunner.results.showing.digits import Spread
+    from coolrunner.results.showing.export import is_numeric, one_line
+    from coolrunner.results.showing.formats import cell
 
     def whole(value: Any) -> str:
         if value is MISSING:
@@ -294,7 +294,7 @@ def _print_whole(table: Sequence[_Shown]) -> None:
 
 
 def _text(value: Any) -> str:
-    from coolrunner.results.export import shown
+    from coolrunner.results.showing.export import shown
 
     return shown(value)
 

@@ -133,7 +133,7 @@ def _listing(choice: Choice) -> list[str]:
 
 
 def _counted(choice: Choice) -> str:
-    from coolrunner.results.sources import counted
+    from coolrunner.results.logs.sources import counted
 
     return counted(choice.found, "result")
 
@@ -174,8 +174,8 @@ def _write(rows: Rows, number: int) -> None:
     from coolrunner.reporting.runs import escaped
     from coolrunner.reporting.streams import write_text
     from coolrunner.reporting.text import pairs
-    from coolrunner.results.details import Details
     from coolrunner.results.handles import Handles
+    from coolrunner.results.showing.details import Details
 
     row = Details(rows, number, Handles(rows).called(number), lambda _: None)
     given = {str(key): value for key, value in row.parameters.items() if key != "Name"}

@@ -271,7 +271,7 @@ class _Job:
         if self._logbook is None:
             return
         from coolrunner.definition.plan import new_id
-        from coolrunner.results.yamllog import YamlLog, failed_log
+        from coolrunner.results.logs.yamllog import YamlLog, failed_log
         from coolrunner.yamlio import to_plain
 
         elapsed = time.perf_counter() - self._clock

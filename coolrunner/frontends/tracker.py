@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from coolrunner.errors import BadRootError, UsageError, nearest
 from coolrunner.frontends.tracker_runs import Experiment, Wanted, experiments_of, in_numbers
-from coolrunner.results.columns import column
-from coolrunner.results.framed import ROLES, pandas_module
+from coolrunner.results.frames.columns import column
+from coolrunner.results.frames.parts import ROLES, pandas_module
 from coolrunner.results.parts import MISSING, Role
 from coolrunner.results.rows import Rows, find_rows
 

@@ -26,7 +26,7 @@ from datetime import datetime
 from pathlib import Path
 
 from coolrunner.errors import LogError, YamlError
-from coolrunner.results.yamllog import locked
+from coolrunner.results.logs.yamllog import locked
 from coolrunner.yamlio import read_text, split_documents
 
 __all__ = ["FILE", "HEADER", "Said", "append_changes", "read_annotations"]

@@ -20,9 +20,9 @@ from coolrunner.results.annotationfile import FILE, Said, append_changes, read_a
 from coolrunner.results.joining import NUMBER, RUN, STATUS
 from coolrunner.results.loaders.run_rows import layout_by_name
 from coolrunner.results.loaders.runs import marks_of
+from coolrunner.results.logs.sources import STDIN
 from coolrunner.results.parts import MISSING, Part, Role
 from coolrunner.results.rows import KeyPath, Rows
-from coolrunner.results.sources import STDIN
 from coolrunner.runs.links import mark_parts
 from coolrunner.runs.root import Root
 
@@ -163,7 +163,7 @@ def _names(rows: Rows) -> list[str]:
 
 
 def _by_content(value: dict[Any, Any]) -> str:
-    from coolrunner.results.collect import digest
+    from coolrunner.results.logs.collect import digest
 
     for path in (STATUS, MARKS, TAGS, NOTE):  # these are found out anew each time
         value.pop(path[0], None)

@@ -12,13 +12,13 @@ from typing import Any
 from coolrunner.errors import QueryError, UsageError, nearest
 from coolrunner.keys import lower_is_better, main_result
 from coolrunner.results.annotations import MARKS, TAGS
+from coolrunner.results.groups.statistics import is_number, main_column
 from coolrunner.results.joining import STATUS
 from coolrunner.results.naming import column_named, column_spelled, key_named, known_path, unknown_keys
 from coolrunner.results.parts import MISSING, Role
 from coolrunner.results.query import KeyPath, Query, ordered, parse_query
 from coolrunner.results.query.times import moment, now
 from coolrunner.results.rows import Rows
-from coolrunner.results.statistics import is_number, main_column
 
 __all__ = [
     "STARTED",

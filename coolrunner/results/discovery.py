@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from coolrunner.results.loaders import KINDS, loader_of, loaders
+from coolrunner.results.logs.sources import STDIN, Exclusion, Report, check_paths
 from coolrunner.results.parts import Folder, Loader, Part
-from coolrunner.results.sources import STDIN, Exclusion, Report, check_paths
 
 __all__ = ["find_parts"]
 

@@ -18,7 +18,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from coolrunner.errors import Position, Problem, QueryError, nearest
 from coolrunner.experiment import freeze
 from coolrunner.results.keywatch import KeyWatch
-from coolrunner.results.logs import Entry
+from coolrunner.results.logs.reading import Entry
 from coolrunner.results.query import KeyPath, Query, ordered, parse_query
 
 __all__ = [
@@ -136,7 +136,7 @@ def select(
     Parameters
     ----------
     entries
-        Experiments, from `coolrunner.results.logs.read_logs`.
+        Experiments, from `coolrunner.results.logs.reading.read_logs`.
     filters
         One after the other; only what passed the first is shown to the second.
     sorts

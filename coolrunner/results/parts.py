@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from coolrunner.results.sources import Report
+from coolrunner.results.logs.sources import Report
 
 __all__ = [
     "GONE",
@@ -80,7 +80,7 @@ class Row(NamedTuple):
     line
         The line at which its text begins, from 1; 0 for none.
     digest
-        16 bytes, as of `coolrunner.results.collect.digest`; of logs alone.
+        16 bytes, as of `coolrunner.results.logs.collect.digest`; of logs alone.
     comment
         What stands behind ``--- #``; of logs alone.
     """

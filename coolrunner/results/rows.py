@@ -14,8 +14,8 @@ from coolrunner.results.cache.schema import DAMAGE, SHIFT, is_damage, remove
 from coolrunner.results.cache.syncing import Index
 from coolrunner.results.discovery import find_parts
 from coolrunner.results.loaders import KINDS
+from coolrunner.results.logs.sources import Exclusion, Report
 from coolrunner.results.parts import MISSING, Missing, Part, Role
-from coolrunner.results.sources import Exclusion, Report
 
 __all__ = [
     "CACHE",

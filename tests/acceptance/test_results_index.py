@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from coolrunner.results.cache.place import DIRECTORY
+from coolrunner.results.logs.yamllog import YamlLog
 from coolrunner.results.rows import find_rows
-from coolrunner.results.yamllog import YamlLog
 from tests.checkouts import ROOT
 
 READER = """\

@@ -17,8 +17,8 @@ import pytest
 
 from coolrunner.errors import UsageError
 from coolrunner.frontends.tracker import FileLoader, load, load_project, load_run
-from coolrunner.results import analysis
-from coolrunner.results.failures import read_failures
+from coolrunner.results.frames import analysis
+from coolrunner.results.logs.failures import read_failures
 from coolrunner.results.rows import CACHE, find_rows
 from tests.exparsers import git
 from tests.hydra_runs import HOUR, call, make_runs
@@ -303,7 +303,7 @@ def _written(frame: Any, kind: str) -> str:
 
 def test_trk_05_the_frame_is_seen_in_plotly(project: Path) -> None:
     pytest.importorskip("plotly", reason="plotly is not installed")
-    from coolrunner.results.figures import parallel_coordinates
+    from coolrunner.results.frames.figures import parallel_coordinates
 
     frame = load_project("my_experiment", "*.npy")
     frame["ACC"] = [

@@ -19,8 +19,8 @@ import pytest
 
 from coolrunner.results.discovery import find_parts
 from coolrunner.results.loaders import KINDS, loader_of
+from coolrunner.results.logs.sources import Report
 from coolrunner.results.parts import GONE, Folder, Loader, Part, Role, Row
-from coolrunner.results.sources import Report
 from coolrunner.yamlio import load
 
 GOLDEN = Path(__file__).parents[1] / "data" / "v1"

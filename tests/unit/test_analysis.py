@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from coolrunner.errors import UsageError
-from coolrunner.results.framed import columns_of, main_result_of, roles_of
+from coolrunner.results.frames.parts import columns_of, main_result_of, roles_of
 from coolrunner.results.parts import MISSING, Role
 
 pandas = pytest.importorskip("pandas", reason="the extra [frame] is not installed")
 
-from coolrunner.results.analysis import (  # noqa: E402 - needs pandas
+from coolrunner.results.frames.analysis import (  # noqa: E402 - needs pandas
     aggregate,
     compare_groups,
     drop_constant,

@@ -15,10 +15,10 @@ from coolrunner.errors import BadNameError, LogError, UsageError
 from coolrunner.results.annotationfile import HEADER, Said, append_changes, read_annotations
 from coolrunner.results.annotations import MARKS, NOTE, TAGS, annotate, annotated
 from coolrunner.results.joining import joined
+from coolrunner.results.logs.sources import Report, find_logs
+from coolrunner.results.logs.yamllog import YamlLog
 from coolrunner.results.parts import MISSING
 from coolrunner.results.rows import Rows, find_rows
-from coolrunner.results.sources import Report, find_logs
-from coolrunner.results.yamllog import YamlLog
 from coolrunner.runs.directory import RunDirectory
 from coolrunner.runs.root import Root
 from coolrunner.runs.status import RunState, RunStatus

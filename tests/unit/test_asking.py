@@ -19,14 +19,14 @@ from coolrunner.results.asking import (
     newest_first,
     ranking_result,
 )
-from coolrunner.results.choosing import all_headings, cells, headings_named, telling_headings
-from coolrunner.results.digits import Spread, aligned, rounded, with_spread
 from coolrunner.results.joining import joined
 from coolrunner.results.naming import key_named, unknown_keys
 from coolrunner.results.parts import MISSING, Role
 from coolrunner.results.query import parse_query
 from coolrunner.results.rows import Rows, find_rows
-from coolrunner.results.summaries import summarise
+from coolrunner.results.showing.choosing import all_headings, cells, headings_named, telling_headings
+from coolrunner.results.showing.digits import Spread, aligned, rounded, with_spread
+from coolrunner.results.showing.summaries import summarise
 from coolrunner.yamlio import dump
 
 RUNS: list[dict[str, Any]] = [

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from coolrunner.results.checking import alike_keys, lost_runs, mixed_keys, twice
 from coolrunner.results.joining import joined
 from coolrunner.results.rows import Rows, find_rows
+from coolrunner.results.showing.checking import alike_keys, lost_runs, mixed_keys, twice
 
 
 def rows_of(path: Path, *documents: str) -> Rows:

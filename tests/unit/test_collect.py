@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coolrunner.errors import LogError, UsageError
-from coolrunner.results.collect import collect, digest
-from coolrunner.results.logs import Entry, read_logs
-from coolrunner.results.output import NewFile
-from coolrunner.results.sources import LogFile, Report, find_logs
+from coolrunner.results.logs.collect import collect, digest
+from coolrunner.results.logs.reading import Entry, read_logs
+from coolrunner.results.logs.sources import LogFile, Report, find_logs
+from coolrunner.results.showing.output import NewFile
 from coolrunner.yamlio import read_text, split_documents
 
 scalars = st.one_of(

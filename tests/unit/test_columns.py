@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from coolrunner.results.columns import column
+from coolrunner.results.frames.columns import column
 from coolrunner.results.parts import MISSING
 
 pandas = pytest.importorskip("pandas", reason="the extra [frame] is not installed")

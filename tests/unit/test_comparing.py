@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coolrunner.errors import UsageError
-from coolrunner.results.comparing import PAIRED, TESTS, compare
+from coolrunner.results.groups.comparing import PAIRED, TESTS, compare
 from coolrunner.results.parts import MISSING
 
 scipy = pytest.importorskip("scipy.stats", reason="the extra [stats] is not installed")

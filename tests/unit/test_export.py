@@ -17,9 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coolrunner.errors import LogError, UsageError
-from coolrunner.results.choosing import HANDLE, all_headings, cells
-from coolrunner.results.digits import Spread
-from coolrunner.results.export import (
+from coolrunner.results.joining import joined
+from coolrunner.results.parts import MISSING, Role
+from coolrunner.results.rows import Rows, find_rows
+from coolrunner.results.showing.choosing import HANDLE, all_headings, cells
+from coolrunner.results.showing.digits import Spread
+from coolrunner.results.showing.export import (
     csv_lines,
     data_of,
     json_lines,
@@ -31,8 +34,6 @@ from coolrunner.results.export import (
     write_parquet,
     yaml_documents,
 )
-from coolrunner.results.parts import MISSING, Role
-from coolrunner.results.rows import Rows, find_rows
 from coolrunner.yamlio import dump
 
 RUNS: list[dict[str, Any]] = [
@@ -101,6 +102,11 @@ def test_yaml_is_a_log_of_the_same_rows(rows: Rows, tmp_path: Path) -> None:
         assert list(map(repr, again.values())) == list(map(repr, RUNS))
 
 
+def test_yaml_leaves_out_how_a_row_stands_which_is_found_out_anew(rows: Rows) -> None:
+    documents = list(yaml.safe_load_all("".join(yaml_documents(joined(rows), ["x", "y"]))))
+    assert [document.get("STATUS") for document in documents] == [None, None]
+
+
 # --- for people ------------------------------------------------------------------------------------
 
 
@@ -113,6 +119,19 @@ def test_markdown_takes_nothing_for_markup() -> None:
         "| &lt;b>\\*x\\* |        |         2 |\n"
         "| two lines   |        |        10 |\n"
     )
+
+
+@pytest.mark.parametrize("begin", ["[64, 32]", "*"])
+def test_latex_takes_no_cell_for_an_option_of_the_line_above(begin: str) -> None:
+    lines = "".join(latex_lines([begin, "b"], [[begin, 1], [begin, 2]])).splitlines()
+    assert [line[:3] for line in lines if begin in line] == ["{}" + begin[0]] * 3
+
+
+def test_no_heading_tears_a_table_or_steers_a_terminal() -> None:
+    names = ["a\x1b[2J\nb", "c\rd\x07"]
+    for lines in (markdown_lines(names, [["x", "y"]]), latex_lines(names, [["x", "y"]])):
+        assert all(sign.isprintable() or sign == "\n" for line in lines for sign in line)
+    assert next(markdown_lines(names, [["x", "y"]])).count("\n") == 1
 
 
 def test_latex_is_escaped_and_has_the_rules_of_booktabs() -> None:

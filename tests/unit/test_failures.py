@@ -12,15 +12,15 @@ import pytest
 
 from coolrunner.definition.plan import read_plan
 from coolrunner.errors import LogError, UsageError
-from coolrunner.results.failures import (
+from coolrunner.results.logs.failures import (
     Failure,
     is_failed_log,
     is_queue_file,
     move_failures,
     read_failures,
 )
-from coolrunner.results.sources import Report, find_logs
-from coolrunner.results.yamllog import HEADER, YamlLog
+from coolrunner.results.logs.sources import Report, find_logs
+from coolrunner.results.logs.yamllog import HEADER, YamlLog
 from coolrunner.yamlio import dump
 
 LATER = {

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coolrunner.errors import UsageError
-from coolrunner.results.figures import confusion_matrix, parallel_coordinates
+from coolrunner.results.frames.figures import confusion_matrix, parallel_coordinates
 
 pandas = pytest.importorskip("pandas", reason="the extra [frame] is not installed")
 

@@ -19,11 +19,11 @@ from rich.console import Console
 from coolrunner.cli.filter import convert_arg_line_to_args
 from coolrunner.errors import QueryError
 from coolrunner.results.filter import Selection, choose, compile_expression, select
-from coolrunner.results.formats import FORMATS, KeyChoice, flatten
 from coolrunner.results.keywatch import KeyWatch, unknown_keys
-from coolrunner.results.logs import Entry
+from coolrunner.results.logs.reading import Entry
 from coolrunner.results.query import KeyPath, lookup
-from coolrunner.results.table import fitted_table, plain_table
+from coolrunner.results.showing.formats import FORMATS, KeyChoice, flatten
+from coolrunner.results.showing.table import fitted_table, plain_table
 from coolrunner.yamlio import RawDocument, dump
 
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coolrunner.errors import LogError
-from coolrunner.results import finding
-from coolrunner.results.finding import LoggedIds, find_record, logged_ids, records_of_study
-from coolrunner.results.yamllog import HEADER, YamlLog, record_text
+from coolrunner.results.logs import finding
+from coolrunner.results.logs.finding import LoggedIds, find_record, logged_ids, records_of_study
+from coolrunner.results.logs.yamllog import HEADER, YamlLog, record_text
 from coolrunner.yamlio import split_documents
 
 

@@ -18,13 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coolrunner.results.discovery import find_parts
-from coolrunner.results.formats import cell
 from coolrunner.results.loaders import loader_of
 from coolrunner.results.loaders.cells import typed
 from coolrunner.results.loaders.jsontext import BadJsonError, parse_json
 from coolrunner.results.loaders.tfevents import Scalar, events
+from coolrunner.results.logs.sources import Report
 from coolrunner.results.parts import Role
-from coolrunner.results.sources import Report
+from coolrunner.results.showing.formats import cell
 
 KINDS = ("sacred", "mlflow", "tensorboard", "csv", "jsonl")
 

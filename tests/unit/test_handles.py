@@ -10,8 +10,8 @@ import pytest
 from coolrunner.errors import UsageError
 from coolrunner.results.handles import Handles, find, handles
 from coolrunner.results.joining import joined
+from coolrunner.results.logs.yamllog import YamlLog
 from coolrunner.results.rows import Rows, find_rows
-from coolrunner.results.yamllog import YamlLog
 from coolrunner.runs.directory import RunDirectory
 from coolrunner.runs.root import Root
 from coolrunner.runs.status import RunState, RunStatus

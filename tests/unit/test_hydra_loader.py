@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from coolrunner.results.discovery import find_parts
 from coolrunner.results.loaders.hydra import HydraLoader, in_numbers, time_in
 from coolrunner.results.loaders.interpolations import resolved
+from coolrunner.results.logs.sources import Report
 from coolrunner.results.parts import Role, Row
-from coolrunner.results.sources import Report
 from coolrunner.yamlio import read_text
 from tests.hydra_runs import HOUR, make_runs
 

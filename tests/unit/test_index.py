@@ -12,7 +12,7 @@ import pytest
 
 from coolrunner.errors import BadNameError, UnknownMarkError
 from coolrunner.frontends.parser import ExParser
-from coolrunner.results.index import Index
+from coolrunner.results.frames.index import Index
 from coolrunner.runs.layout import EXMAN, LAUNCHED, MANAGED, RESULTS
 from coolrunner.runs.root import Root
 from coolrunner.runs.status import RunState

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from coolrunner.results.joining import NUMBER, STATUS, joined
+from coolrunner.results.logs.yamllog import YamlLog
 from coolrunner.results.parts import MISSING, Role
 from coolrunner.results.rows import Rows, find_rows
-from coolrunner.results.yamllog import YamlLog
 from coolrunner.runs.directory import RunDirectory
 from coolrunner.runs.root import Root
 from coolrunner.runs.rows import HEADER
@@ -112,6 +112,20 @@ def test_a_copy_that_collect_has_made_is_no_second_experiment(tmp_path: Path) ->
     assert "skipped 1 copied experiment" in rows.report.lines()[0]
     log(tmp_path / "collected/logs_2026.yaml", "k7f3q2ma", STARTED="2026-11-22T06:23:29+00:00")
     assert len(rows_in(tmp_path)) == 2
+
+
+def test_an_experiment_that_stands_in_one_log_twice_is_one_row_whatever_else_is_there(tmp_path: Path) -> None:
+    for _ in range(2):
+        log(tmp_path / "logs/a.yaml", "k7f3q2ma")
+    assert len(rows_in(tmp_path)) == 1
+    log(tmp_path / "logs/b.yaml", "abcdefgh")
+    assert len(rows_in(tmp_path)) == 2
+
+
+def test_what_came_out_the_same_twice_and_has_no_id_is_two_rows(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text("---\nlr: 0.1\nACC: 0.5\n---\nlr: 0.1\nACC: 0.5\n")
+    assert len(rows_in(tmp_path)) == 4
 
 
 def test_a_run_whose_process_is_gone_is_lost_and_one_that_goes_on_runs(tmp_path: Path) -> None:

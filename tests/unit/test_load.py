@@ -8,7 +8,7 @@ import pytest
 
 import coolrunner
 from coolrunner.errors import QueryError, UsageError
-from coolrunner.results.frame import frame_of
+from coolrunner.results.frames.load import frame_of
 from coolrunner.results.rows import find_rows
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed")

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coolrunner.results import logbytes
-from coolrunner.results.collect import digest
 from coolrunner.results.loaders.logs import LogLoader
-from coolrunner.results.logs import read_logs
+from coolrunner.results.logs import bytes as logbytes
+from coolrunner.results.logs.collect import digest
+from coolrunner.results.logs.reading import read_logs
+from coolrunner.results.logs.sources import Report, find_logs
+from coolrunner.results.logs.yamllog import YamlLog
 from coolrunner.results.parts import Part, Row
-from coolrunner.results.sources import Report, find_logs
-from coolrunner.results.yamllog import YamlLog
 from coolrunner.yamlio import read_text, stream
 from coolrunner.yamlio.stream import document_at, read_stream, split_documents
 

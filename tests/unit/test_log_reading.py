@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coolrunner.errors import UsageError
-from coolrunner.results.logs import Entry, document_text, read_logs
-from coolrunner.results.sources import Exclusion, Report, find_logs
+from coolrunner.results.logs.reading import Entry, document_text, read_logs
+from coolrunner.results.logs.sources import Exclusion, Report, find_logs
 from coolrunner.yamlio import dump
 
 GOLDEN = Path(__file__).parents[1] / "data" / "v1"

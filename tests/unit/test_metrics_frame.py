@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from coolrunner.errors import UsageError
-from coolrunner.results.metrics import load_metrics, metrics_of
+from coolrunner.results.frames.metrics import load_metrics, metrics_of
 from coolrunner.results.rows import find_rows
 from coolrunner.runs.directory import RunDirectory
 from coolrunner.runs.layout import MANAGED, RESULTS

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from coolrunner.errors import UsageError
 from coolrunner.keys import lower_is_better
-from coolrunner.results.collect import digest
+from coolrunner.results.groups.repeats import differing, group, identity
+from coolrunner.results.groups.statistics import aggregate_groups, best, main_column
+from coolrunner.results.logs.collect import digest
 from coolrunner.results.parts import MISSING
-from coolrunner.results.repeats import differing, group, identity
-from coolrunner.results.statistics import aggregate_groups, best, main_column
 
 scalars = st.one_of(
     st.sampled_from([MISSING, None, True, False, 0, 1, 0.0, -0.0, 1.0, math.nan, "", "1", "1.0", "None"]),

@@ -18,8 +18,8 @@ from coolrunner.errors import UsageError, UserError
 from coolrunner.results.cache import syncing
 from coolrunner.results.cache.place import DIRECTORY, base_of, place_of
 from coolrunner.results.cache.schema import VERSION
+from coolrunner.results.logs.yamllog import HEADER, YamlLog
 from coolrunner.results.rows import Rows, find_rows
-from coolrunner.results.yamllog import HEADER, YamlLog
 from coolrunner.yamlio import dump
 from tests.yaml_data import mappings, same
 

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coolrunner.results.discovery import find_parts
 from coolrunner.results.lastvalues import LOOKED_AT, last_values
 from coolrunner.results.loaders.run_rows import standing
 from coolrunner.results.loaders.runs import RunLoader, marks_of
+from coolrunner.results.logs.sources import Exclusion, Report
 from coolrunner.results.parts import GONE, Folder, Part, Role, Row
-from coolrunner.results.sources import Report
 from coolrunner.runs.directory import RunDirectory
 from coolrunner.runs.layout import EXMAN, LAUNCHED, MANAGED, RESULTS, Layout
 from coolrunner.runs.root import Root
@@ -118,6 +119,21 @@ def test_failed_runs_are_among_the_others_and_those_tried_out_only_where_they_ar
     assert names(root.path / "fails", ".") == [failed.name]
     value = value_of(RunDirectory(root.path / "fails" / failed.name, EXMAN))
     assert (value["STATUS"], value["FAILURE"], value["ERROR"]) == ("failed", "error", "ValueError: 3")
+
+
+def test_a_directory_within_a_root_can_be_excluded(tmp_path: Path) -> None:
+    root = a_run(tmp_path).path.parents[1]
+    failed = a_run(tmp_path).path
+    failed.rename(root / "fails" / failed.name)
+
+    def found(*patterns: str) -> list[str]:
+        parts = find_parts([str(root)], Report(), Exclusion(patterns))
+        return [Path(part.path).parent.name for part in parts]
+
+    assert found() == ["runs", "fails"]
+    assert found("fails") == ["runs"]
+    assert found(f"{root.name}/runs") == ["fails"]
+    assert found(failed.name) == ["runs"]
 
 
 def test_runs_within_a_run_stand_behind_it(tmp_path: Path) -> None:

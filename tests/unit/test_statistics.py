@@ -14,8 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from coolrunner.errors import UsageError
-from coolrunner.results.parts import MISSING
-from coolrunner.results.statistics import (
+from coolrunner.results.groups.statistics import (
     STATISTICS,
     aggregate,
     aggregate_groups,
@@ -24,6 +23,7 @@ from coolrunner.results.statistics import (
     numbers,
     statistics_named,
 )
+from coolrunner.results.parts import MISSING
 
 EVERY = [*STATISTICS, "count", "first", "last"]
 reals = st.floats(-1e9, 1e9).map(lambda value: round(value, 6)) | st.integers(-(10**9), 10**9)
@@ -216,9 +216,9 @@ def test_pandas_says_the_same_of_values_with_gaps(values: list[float]) -> None:
 
 def test_a_mean_needs_neither_numpy_nor_scipy() -> None:
     code = (
-        "import sys; from coolrunner.results.statistics import aggregate;"
+        "import sys; from coolrunner.results.groups.statistics import aggregate;"
         "aggregate([1, 2], 'mean,std,median');"
-        "import coolrunner.results.repeats, coolrunner.results.comparing;"
+        "import coolrunner.results.groups.repeats, coolrunner.results.groups.comparing;"
         "sys.exit(any(name in sys.modules for name in ('numpy', 'scipy', 'pandas')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

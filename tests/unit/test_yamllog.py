@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coolrunner.errors import LogError
-from coolrunner.results import yamllog
-from coolrunner.results.logs import read_logs
-from coolrunner.results.sources import LogFile, Report
-from coolrunner.results.yamllog import HEADER, LogBook, YamlLog, failed_log, record_text
+from coolrunner.results.logs import yamllog
+from coolrunner.results.logs.reading import read_logs
+from coolrunner.results.logs.sources import LogFile, Report
+from coolrunner.results.logs.yamllog import HEADER, LogBook, YamlLog, failed_log, record_text
 from coolrunner.yamlio import to_plain
 from tests.disks import full_after
 

@@ -11,8 +11,8 @@ from typing import Literal
 
 from coolrunner.errors import UsageError
 from coolrunner.results.cache.schema import is_index
+from coolrunner.results.logs.sources import STDIN
 from coolrunner.results.parts import Part
-from coolrunner.results.sources import STDIN
 
 __all__ = ["CACHE", "DIRECTORY", "Cache", "base_of", "index_for", "place_of", "prepare"]
 

@@ -18,8 +18,8 @@ from coolrunner.results.cache.reading import Stored
 from coolrunner.results.cache.schema import connect
 from coolrunner.results.cache.writing import Writer
 from coolrunner.results.loaders import loader_of
+from coolrunner.results.logs.sources import Report
 from coolrunner.results.parts import GrowingLoader, Part, Stamp
-from coolrunner.results.sources import Report
 
 __all__ = ["Index"]
 

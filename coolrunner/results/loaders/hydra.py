@@ -35,8 +35,8 @@ from coolrunner.errors import YamlError
 from coolrunner.results.loaders.foreign import row_of
 from coolrunner.results.loaders.interpolations import resolved
 from coolrunner.results.loaders.jsontext import BadJsonError, read_json
+from coolrunner.results.logs.sources import Report
 from coolrunner.results.parts import GONE, Folder, Part, Row, stamp_of
-from coolrunner.results.sources import Report
 from coolrunner.yamlio import read_text
 
 __all__ = ["RESULTS", "HydraLoader", "in_numbers", "time_in"]

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from coolrunner.definition.names import GIVEN_NAMES, RUNNER_KEYS
-from coolrunner.results.collect import digest_of
-from coolrunner.results.logs import LogReading
+from coolrunner.results.logs.collect import digest_of
+from coolrunner.results.logs.reading import LogReading
+from coolrunner.results.logs.sources import STDIN, LogFile, Report, is_other
 from coolrunner.results.parts import Folder, Part, Role, Row, stamp_of
-from coolrunner.results.sources import STDIN, LogFile, Report, is_other
 
 __all__ = ["LogLoader", "LogRows", "roles_of"]
 

@@ -26,8 +26,8 @@ from typing import Any
 from coolrunner.errors import YamlError
 from coolrunner.results.loaders.cells import typed
 from coolrunner.results.loaders.foreign import above, folded, iso, read_bytes, row_of, stamps_in, within
+from coolrunner.results.logs.sources import Report
 from coolrunner.results.parts import Folder, Part, Row, stamp_of
-from coolrunner.results.sources import Report
 from coolrunner.runs.rows import Row as Value
 from coolrunner.yamlio import read_text
 

@@ -25,8 +25,8 @@ from typing import Any
 from coolrunner.definition.names import RUNNER_KEYS
 from coolrunner.errors import RunError, YamlError
 from coolrunner.results.lastvalues import last_values
+from coolrunner.results.logs.sources import Report
 from coolrunner.results.parts import GONE, Part, Role, Row
-from coolrunner.results.sources import Report
 from coolrunner.runs.directory import RunDirectory
 from coolrunner.runs.layout import LAUNCHED, MANAGED, MANAGED_RUN, RESULTS, Layout
 from coolrunner.runs.status import RunState, RunStatus, is_alive

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from coolrunner.results.loaders.run_rows import RESULTS_FILE, layout_by_name, read_row
+from coolrunner.results.logs.sources import Report
 from coolrunner.results.parts import GONE, Folder, Part, Row, stamp_of
-from coolrunner.results.sources import Report
 from coolrunner.runs.directory import RunDirectory
 from coolrunner.runs.finding import in_order
 from coolrunner.runs.layout import (

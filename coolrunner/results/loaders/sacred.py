@@ -22,8 +22,8 @@ from typing import Any
 
 from coolrunner.results.loaders.foreign import above, beside, row_of, within
 from coolrunner.results.loaders.jsontext import BadJsonError, parse_json, read_json
+from coolrunner.results.logs.sources import Report
 from coolrunner.results.parts import Folder, Part, Row, stamp_of
-from coolrunner.results.sources import Report
 from coolrunner.runs.rows import Row as Value
 
 __all__ = ["SacredLoader"]

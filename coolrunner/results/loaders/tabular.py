@@ -27,8 +27,8 @@ from coolrunner.keys import lower_is_better, words_of
 from coolrunner.results.loaders.cells import is_code, typed
 from coolrunner.results.loaders.jsontext import BadJsonError, parse_json, read_json
 from coolrunner.results.loaders.logs import roles_of
+from coolrunner.results.logs.sources import Report
 from coolrunner.results.parts import Folder, Part, Role, Row, stamp_of
-from coolrunner.results.sources import Report
 
 __all__ = ["CsvLoader", "JsonLinesLoader"]
 

@@ -26,8 +26,8 @@ from typing import Any
 
 from coolrunner.results.loaders.foreign import iso, row_of, within
 from coolrunner.results.loaders.tfevents import DamagedError, Scalar, Session, events
+from coolrunner.results.logs.sources import Report
 from coolrunner.results.parts import Folder, Part, Row, stamp_of
-from coolrunner.results.sources import Report
 from coolrunner.runs.rows import Row as Value
 
 __all__ = ["TensorBoardLoader"]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from coolrunner.errors import UsageError
 from coolrunner.keys import is_seed, lower_is_better
-from coolrunner.results.framed import columns_of, main_result_of, pandas_module, picked, roles_of
+from coolrunner.results.frames.parts import columns_of, main_result_of, pandas_module, picked, roles_of
+from coolrunner.results.groups.repeats import differing
+from coolrunner.results.groups.statistics import is_number
 from coolrunner.results.parts import MISSING, Role
-from coolrunner.results.repeats import differing
-from coolrunner.results.statistics import is_number
 
 if TYPE_CHECKING:
     import pandas

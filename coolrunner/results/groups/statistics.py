@@ -123,7 +123,7 @@ def aggregate_groups(
     columns
         Results, one value for each experiment.
     groups
-        Where the experiments of each stand, as in `coolrunner.results.repeats.Groups.positions`.
+        Where the experiments of each stand, as in `coolrunner.results.groups.repeats.Groups.positions`.
     what
         Names of statistics.
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from coolrunner.errors import UsageError, nearest
 from coolrunner.results.asking import direction
-from coolrunner.results.choosing import Heading, all_headings, columns_of, headings_named
-from coolrunner.results.digits import Spread, with_spread
+from coolrunner.results.groups.repeats import group
+from coolrunner.results.groups.statistics import aggregate_groups, statistics_named
 from coolrunner.results.parts import MISSING, Role
 from coolrunner.results.query import ordered
-from coolrunner.results.repeats import group
 from coolrunner.results.rows import Rows
-from coolrunner.results.statistics import aggregate_groups, statistics_named
+from coolrunner.results.showing.choosing import Heading, all_headings, columns_of, headings_named
+from coolrunner.results.showing.digits import Spread, with_spread
 
 __all__ = ["DEFAULT", "Summary", "summarise"]
 

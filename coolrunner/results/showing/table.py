@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from coolrunner.definition.names import GIVEN_NAMES
-from coolrunner.results.formats import cell, columns_of
+from coolrunner.results.showing.formats import cell, columns_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,7 +26,7 @@ def plain_table(rows: Sequence[dict[str, Any]], wanted: Sequence[str] = ()) -> I
     Parameters
     ----------
     rows
-        From `coolrunner.results.formats.flatten`.
+        From `coolrunner.results.showing.formats.flatten`.
     wanted
         Keys whose columns come first, in this order.
     """
@@ -52,7 +52,7 @@ def fitted_table(
     Parameters
     ----------
     rows
-        From `coolrunner.results.formats.flatten`.
+        From `coolrunner.results.showing.formats.flatten`.
     width
         Columns of the terminal.
     wanted

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from coolrunner.errors import LogError
-from coolrunner.results.formats import Format, YamlFormat
-from coolrunner.results.logs import Entry, document_text, wrap_document
+from coolrunner.results.logs.reading import Entry, document_text, wrap_document
+from coolrunner.results.logs.sources import LogFile, Report
+from coolrunner.results.logs.yamllog import HEADER
 from coolrunner.results.parts import Part, stamp_of
 from coolrunner.results.rows import Cache, KeyPath, Rows, index_for, name_of, rows_of
-from coolrunner.results.sources import LogFile, Report
-from coolrunner.results.yamllog import HEADER
+from coolrunner.results.showing.formats import Format, YamlFormat
 from coolrunner.yamlio import RawDocument, read_text
 from coolrunner.yamlio.stream import document_at
 
@@ -45,7 +45,7 @@ def log_rows(
     Parameters
     ----------
     files
-        From `coolrunner.results.sources.find_logs`.
+        From `coolrunner.results.logs.sources.find_logs`.
     names
         The paths that a person gave.
     report
@@ -141,7 +141,7 @@ def first_values(rows: Rows, count: int) -> Iterator[dict[Any, Any]]:
 
 
 def collect_rows(rows: Rows, write: Callable[[str], object]) -> int:
-    """Do the same as `coolrunner.results.collect.collect` with the experiments of an index.
+    """Do the same as `coolrunner.results.logs.collect.collect` with the experiments of an index.
 
     Raises
     ------

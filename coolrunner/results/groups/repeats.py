@@ -2,7 +2,7 @@
 
 Experiments are columns here: a list for each key, one value for each experiment,
 `coolrunner.results.parts.MISSING` where it lacks the key. Two values are the same when their data is, as
-`coolrunner.results.collect` has it: ``1``, ``1.0`` and ``True`` are three values, ``nan`` is itself, and
+`coolrunner.results.logs.collect` has it: ``1``, ``1.0`` and ``True`` are three values, ``nan`` is itself, and
 the order of the keys in a mapping does not matter. To lack a key is a value as well.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from coolrunner.errors import UsageError, nearest
 from coolrunner.keys import is_seed
-from coolrunner.results.collect import digest
+from coolrunner.results.logs.collect import digest
 from coolrunner.results.parts import MISSING
 
 __all__ = ["Groups", "differing", "group", "identity"]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from coolrunner.errors import UsageError, nearest
 from coolrunner.keys import LOGGED
+from coolrunner.results.groups.statistics import main_column, numbers
 from coolrunner.results.parts import MISSING, Role
-from coolrunner.results.statistics import main_column, numbers
 
 if TYPE_CHECKING:
     import pandas

@@ -18,8 +18,8 @@ from typing import Any, BinaryIO, TypedDict, cast
 
 from coolrunner.definition.names import RUNNER_KEYS
 from coolrunner.errors import YamlError
-from coolrunner.results.logbytes import between, has_end, opened, print_of
-from coolrunner.results.sources import DEFINITION, QUEUE, LogFile, Report
+from coolrunner.results.logs.bytes import between, has_end, opened, print_of
+from coolrunner.results.logs.sources import DEFINITION, QUEUE, LogFile, Report
 from coolrunner.yamlio import RawDocument, canonical, dump, read_text
 from coolrunner.yamlio.lines import Item, canonical_of, read_items, read_whole, value_of
 from coolrunner.yamlio.stream import read_stream

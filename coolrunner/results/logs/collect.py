@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
 
-from coolrunner.results.logs import Entry, document_text
-from coolrunner.results.yamllog import HEADER
+from coolrunner.results.logs.reading import Entry, document_text
+from coolrunner.results.logs.yamllog import HEADER
 from coolrunner.yamlio import canonical
 
 __all__ = ["collect", "digest", "digest_of", "distinct"]
@@ -45,7 +45,7 @@ def collect(entries: Iterable[Entry], write: Callable[[str], object]) -> int:
     Parameters
     ----------
     entries
-        Experiments, from `coolrunner.results.logs.read_logs`.
+        Experiments, from `coolrunner.results.logs.reading.read_logs`.
     write
         Takes the text, piece by piece; not called at all where there are no experiments.
     """

@@ -20,9 +20,9 @@ from typing import Any
 
 from coolrunner.definition.names import GIVEN_NAMES
 from coolrunner.errors import LogError, UsageError, UserError
-from coolrunner.results.logs import Entry, read_logs
-from coolrunner.results.sources import DEFINITION, LogFile, Report, check_paths
-from coolrunner.results.yamllog import failed_log, locked
+from coolrunner.results.logs.reading import Entry, read_logs
+from coolrunner.results.logs.sources import DEFINITION, LogFile, Report, check_paths
+from coolrunner.results.logs.yamllog import failed_log, locked
 
 __all__ = ["Failure", "is_failed_log", "is_queue_file", "move_failures", "read_failures"]
 

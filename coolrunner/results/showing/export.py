@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from coolrunner.errors import LogError, UsageError
-from coolrunner.results.choosing import HANDLE
-from coolrunner.results.digits import Spread, aligned, rounded
-from coolrunner.results.formats import KeyChoice, cell, json_text
 from coolrunner.results.joining import STATUS
-from coolrunner.results.logs import wrap_document
+from coolrunner.results.logs.reading import wrap_document
+from coolrunner.results.logs.yamllog import HEADER
 from coolrunner.results.parts import MISSING, Role
 from coolrunner.results.rows import Rows
-from coolrunner.results.yamllog import HEADER
+from coolrunner.results.showing.choosing import HANDLE
+from coolrunner.results.showing.digits import Spread, aligned, rounded
+from coolrunner.results.showing.formats import KeyChoice, cell, json_text
 from coolrunner.yamlio import dump
 
 __all__ = [

@@ -3,7 +3,7 @@
 Directories are searched for ``.yaml`` and ``.yml`` files, names in order. Names with a leading dot are
 passed over, every real directory and file is read once (so symlink loops end), and what is plainly
 something else is skipped and counted: logs of failures and the insides of run directories here, by
-their names; definitions and queue files in `coolrunner.results.logs`, by their contents.
+their names; definitions and queue files in `coolrunner.results.logs.reading`, by their contents.
 """
 
 from __future__ import annotations

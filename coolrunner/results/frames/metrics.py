@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coolrunner.errors import UsageError, nearest
 from coolrunner.results.asking import narrowed
-from coolrunner.results.columns import column
-from coolrunner.results.framed import pandas_module
+from coolrunner.results.frames.columns import column
+from coolrunner.results.frames.parts import pandas_module
 from coolrunner.results.joining import joined
 from coolrunner.results.loaders import KINDS, loader_of
 from coolrunner.results.loaders.run_rows import layout_by_name
+from coolrunner.results.logs.sources import Report, counted
 from coolrunner.results.parts import MISSING, Part
 from coolrunner.results.rows import Cache, Rows, find_rows
-from coolrunner.results.sources import Report, counted
 from coolrunner.runs.layout import RESULTS
 from coolrunner.runs.rows import HEADER, Row, metrics_frame
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from coolrunner.definition.names import RUNNER_KEYS
 from coolrunner.errors import UsageError
+from coolrunner.results.groups.repeats import differing
 from coolrunner.results.naming import key_named, merged
 from coolrunner.results.parts import Role
 from coolrunner.results.query import KeyPath
-from coolrunner.results.repeats import differing
 from coolrunner.results.rows import Rows
 
 __all__ = [

@@ -14,9 +14,9 @@ from coolrunner.errors import RunError
 from coolrunner.results.annotations import MARKS, NOTE, TAGS
 from coolrunner.results.joining import STATUS
 from coolrunner.results.loaders import loader_of
+from coolrunner.results.logs.sources import STDIN, Report
 from coolrunner.results.parts import Part, Role
 from coolrunner.results.rows import Place, Rows, name_of
-from coolrunner.results.sources import STDIN, Report
 from coolrunner.runs.directory import RunDirectory
 from coolrunner.runs.provenance import read_provenance
 from coolrunner.runs.rows import read_metrics

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from coolrunner.errors import UsageError, nearest
-from coolrunner.results.statistics import aggregate, is_number, numbers, quantile, scipy_module
+from coolrunner.results.groups.statistics import aggregate, is_number, numbers, quantile, scipy_module
 
 __all__ = ["PAIRED", "TESTS", "Comparison", "compare"]
 

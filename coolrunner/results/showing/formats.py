@@ -15,8 +15,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from coolrunner.results.logs import Entry, document_text, wrap_document
-from coolrunner.results.yamllog import HEADER
+from coolrunner.results.logs.reading import Entry, document_text, wrap_document
+from coolrunner.results.logs.yamllog import HEADER
 from coolrunner.yamlio import dump
 
 __all__ = [

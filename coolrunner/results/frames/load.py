@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from coolrunner.errors import UsageError
 from coolrunner.results.annotations import annotated
 from coolrunner.results.asking import sorted_by, where_true
-from coolrunner.results.choosing import Heading, all_headings, columns_of, headings_named
-from coolrunner.results.columns import column as pandas_column
-from coolrunner.results.formats import cell
-from coolrunner.results.framed import ROLES, pandas_module
+from coolrunner.results.frames.columns import column as pandas_column
+from coolrunner.results.frames.parts import ROLES, pandas_module
 from coolrunner.results.joining import joined
 from coolrunner.results.loaders import KINDS
+from coolrunner.results.logs.sources import Report, counted
 from coolrunner.results.parts import MISSING, Role
 from coolrunner.results.query import parse_query
 from coolrunner.results.query.times import now
 from coolrunner.results.rows import Cache, Rows, find_rows
-from coolrunner.results.sources import Report, counted
+from coolrunner.results.showing.choosing import Heading, all_headings, columns_of, headings_named
+from coolrunner.results.showing.formats import cell
 
 if TYPE_CHECKING:
     import pandas

@@ -9,9 +9,9 @@ from typing import Any
 
 from coolrunner.errors import RunError
 from coolrunner.results.annotations import MARKS, NOTE, TAGS
-from coolrunner.results.details import Details
 from coolrunner.results.parts import MISSING, Role
 from coolrunner.results.rows import Rows
+from coolrunner.results.showing.details import Details
 from coolrunner.runs.patches import is_text, sections
 from coolrunner.runs.store import Store
 from coolrunner.yamlio import canonical

@@ -1,7 +1,7 @@
 """The runs of a root as one table: ``Index(root).info()``.
 
 Each run is a row: its number, its parameters under their names, when it began, and where it is. The columns
-have the types that the parameters had, see `coolrunner.results.columns`.
+have the types that the parameters had, see `coolrunner.results.frames.columns`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coolrunner.errors import BadRootError, RunError
-from coolrunner.results.columns import column
-from coolrunner.results.framed import pandas_module
+from coolrunner.results.frames.columns import column
+from coolrunner.results.frames.parts import pandas_module
 from coolrunner.results.loaders.run_rows import OF_RUNNER, OF_SCRIPT, time_of
 from coolrunner.results.parts import MISSING, Role
 from coolrunner.results.rows import Cache, Rows, find_rows

@@ -2,7 +2,7 @@
 
 A frame is what `coolrunner.load`, ``Index(root).info()`` or `coolrunner.load_project` return, or any other
 with a row for each run; its rows may have several levels. Which columns are parameters and which results is
-found as `coolrunner.results.framed` says, and can be told otherwise.
+found as `coolrunner.results.frames.parts` says, and can be told otherwise.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from coolrunner.errors import UsageError, nearest
-from coolrunner.results.comparing import PAIRED, Comparison, compare
-from coolrunner.results.framed import (
+from coolrunner.results.frames.parts import (
     ROLES,
     columns_of,
     main_result_of,
@@ -22,9 +21,10 @@ from coolrunner.results.framed import (
     picked,
     roles_of,
 )
+from coolrunner.results.groups.comparing import PAIRED, Comparison, compare
+from coolrunner.results.groups.repeats import Groups, differing, group
+from coolrunner.results.groups.statistics import aggregate_groups, best, statistics_named
 from coolrunner.results.parts import MISSING, Role
-from coolrunner.results.repeats import Groups, differing, group
-from coolrunner.results.statistics import aggregate_groups, best, statistics_named
 
 if TYPE_CHECKING:
     import pandas
@@ -80,7 +80,7 @@ def aggregate(
     by
         Columns that the runs of a group share; all parameters but the seeds if None.
     what
-        Statistics, of `coolrunner.results.statistics`: ``"mean,ci95,n"`` or a list.
+        Statistics, of `coolrunner.results.groups.statistics`: ``"mean,ci95,n"`` or a list.
     of
         Columns whose statistics are wanted; the results that are numbers if None.
     ignore
@@ -185,7 +185,7 @@ def compare_groups(
     of
         The result that is compared; the one that a person would look at first if None.
     test
-        As in `coolrunner.results.comparing`.
+        As in `coolrunner.results.groups.comparing`.
     pair
         For tests of pairs: what the two of a pair share; all other parameters, seeds too, and ``REP``, if
         None. Runs without a counterpart are left out.

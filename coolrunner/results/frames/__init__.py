@@ -1,0 +1,1 @@
+"""Results as frames, and what is done with frames."""

@@ -1,0 +1,1 @@
+"""Numbers over groups of runs: repetitions, statistics, comparisons."""

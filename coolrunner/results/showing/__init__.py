@@ -1,0 +1,1 @@
+"""Results as people and other programs want to see them."""
