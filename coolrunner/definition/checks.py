@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from coolrunner.definition.commands import Commands
 from coolrunner.definition.documents import Definition
 from coolrunner.definition.durations import parse_duration
 from coolrunner.definition.modules import check_module, parse_module
@@ -43,6 +44,7 @@ class _Wrong(NamedTuple):
     hint: str = ""
     part: tuple[Any, ...] = ()  # where in the key's value
     at_key: bool = False
+    skip: int = 0  # how far into the text there
 
 
 _RULES = {
@@ -78,9 +80,9 @@ _RULES = {
     ),
 }
 # RND_IDX is another one in every experiment, so it is looked at by itself.
-_LOOKED_AT = ("Module", "After", "Resources", *(key for key in _RULES if key != "RND_IDX"))
+_LOOKED_AT = ("Module", "Command", "After", "Resources", *(key for key in _RULES if key != "RND_IDX"))
 _SOLVED_TOO_LATE = "the runner needs it before the experiment starts, so it cannot be a 'solve' value"
-_ADD_MODULE = "add Module: package.module, whose main(exp) is called"
+_ADD_MODULE = "add Module: package.module, whose main(exp) is called, or Command: and a program"
 
 #: What is wrong with each Module and a hint, or None.
 Modules = dict[str, "tuple[str, str] | None"]
@@ -91,6 +93,7 @@ class _Study(NamedTuple):
 
     folder: Path
     queue: str | None
+    commands: Commands
     modules: Modules
     logs: dict[str, bool]  # whether each YamlLog is the queue
 
@@ -112,13 +115,16 @@ def check_experiments(
     study = _study(definition, queue)
     seen: set[tuple[Any, ...]] = set()
     running = [checked for checked in experiments if checked.runs]
-    none_has_one = bool(running) and not any(checked.values.keys() & {"Module", "Run"} for checked in running)
+    none_has_one = bool(running) and not any(
+        checked.values.keys() & {"Module", "Run", "Command"} for checked in running
+    )
     if none_has_one:
         hint = _nearly("Module", running[0].values) or f"{_ADD_MODULE}, to the default config"
         problems.add(definition.problem(0, (), "no experiment has a Module", hint))
     for checked in experiments:
         values = checked.values
-        token = (checked.runs, *((key, *_token(values[key])) for key in _LOOKED_AT if key in values))
+        _check_placeholders(definition, checked, study, problems)
+        token = _token_of(definition, checked)
         if token in seen and type(values.get("RND_IDX")) is int:
             continue
         seen.add(token)
@@ -140,12 +146,30 @@ def check_experiment(
 ) -> None:
     """Note what is wrong with the runner's keys of one experiment; `modules` remembers its Module."""
     study = _study(definition, queue)._replace(modules={} if modules is None else modules)
+    _check_placeholders(definition, checked, study, problems)
     for wrong in _wrong_values(checked, study):
         problems.add(_problem(definition, checked, wrong))
 
 
 def _study(definition: Definition, queue: str | None) -> _Study:
-    return _Study(Path(definition.source.name).parent, queue and os.path.realpath(queue), {}, {})
+    said = definition.settings if isinstance(definition.settings, dict) else {}
+    # What is written into a queue has no settings: where it will run is not known here.
+    is_here = definition.elsewhere is None and said.get("executor", "local") in ("local", "inline")
+    commands = Commands(has_run=said.get("root", "results") is not None, is_here=is_here)
+    return _Study(Path(definition.source.name).parent, queue and os.path.realpath(queue), commands, {}, {})
+
+
+def _check_placeholders(definition: Definition, checked: Checked, study: _Study, problems: Problems) -> None:
+    """Note what a command asks for and this experiment does not have."""
+    command = checked.values.get("Command")
+    if command is None or not checked.runs or holds_broken(command):
+        return
+    for mistake in study.commands.missing(command, checked.values):
+        where = ("Command", definition.origin(checked.document, ("Command",)), mistake.part, mistake.text)
+        if not problems.again(where):
+            message = f"experiment {str(checked.values['Name'])!r}: {mistake}"
+            wrong = _Wrong("Command", message, mistake.hint, mistake.part, skip=mistake.skip(command))
+            problems.add(_problem(definition, checked, wrong), where)
 
 
 def _problem(definition: Definition, checked: Checked, wrong: _Wrong) -> Problem:
@@ -153,7 +177,17 @@ def _problem(definition: Definition, checked: Checked, wrong: _Wrong) -> Problem
         return definition.problem(checked.document, (), wrong.message, wrong.hint)
     number = definition.origin(checked.document, (wrong.key,))
     path = (wrong.key, *wrong.part)
-    return definition.problem(number, path, wrong.message, wrong.hint, key=wrong.at_key)
+    return definition.problem(number, path, wrong.message, wrong.hint, key=wrong.at_key, skip=wrong.skip)
+
+
+def _token_of(definition: Definition, checked: Checked) -> tuple[Any, ...]:
+    """Return the same for experiments of which one needs to be looked at."""
+    values = checked.values
+    swept = checked.document > len(definition.experiments)
+    # Names in a sweep differ in what is varied, which stands in the other keys.
+    keys = [key for key in _LOOKED_AT if key in values and not (swept and key == "Name")]
+    own = (type(values.get("Name")), definition.document_of(checked.document)) if swept else ()
+    return (checked.runs, *own, *((key, *_token(values[key])) for key in keys))
 
 
 def _token(value: Any) -> tuple[type, str]:
@@ -185,7 +219,10 @@ def _wrong_values(checked: Checked, study: _Study) -> Iterator[_Wrong]:
         yield _Wrong(
             "YamlLog", f"YamlLog is {shown(log)}, which is the queue; a file of its own was expected"
         )
-    if checked.runs and checked.values.get("Run") is None:
+    command = checked.values.get("Command")
+    if command is not None and not holds_broken(command):
+        yield from _wrong_command(command, checked, study)
+    if checked.runs and command is None and checked.values.get("Run") is None:
         module = checked.values.get("Module")
         if module is None:
             yield _Wrong("Module", f"experiment {str(checked.values['Name'])!r} has no Module", _ADD_MODULE)
@@ -209,6 +246,18 @@ def _wrong_resources(value: Any) -> Iterator[_Wrong]:
     except ResourcesError as error:
         part = () if error.key == "" else (error.key,)
         yield _Wrong("Resources", str(error), error.hint, part, not error.known)
+
+
+def _wrong_command(command: Any, checked: Checked, study: _Study) -> Iterator[_Wrong]:
+    other = next((key for key in ("Module", "Run") if checked.values.get(key) is not None), "")
+    if other and checked.runs:
+        hint = f"write {other}: null (or Command: null) in this experiment to leave one of them out"
+        yield _Wrong("Command", f"Command and {other} are both given, and one of them can be run", hint)
+    mistake = study.commands.mistake(command)
+    if isinstance(command, str) and command.startswith(SOLVE_MARK):
+        yield _Wrong("Command", "Command is a 'solve' value; a program was expected", _SOLVED_TOO_LATE)
+    elif mistake is not None:
+        yield _Wrong("Command", str(mistake), mistake.hint, mistake.part, skip=mistake.skip(command))
 
 
 def _is_number(value: Any) -> bool:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from coolrunner.definition.overrides import Override, apply_overrides, parse_override
 from coolrunner.definition.problems import Problems, shown
 from coolrunner.errors import Position, Problem, YamlError
 from coolrunner.yamlio import Document, Source, moved, read_documents, read_source, split_documents
 
-__all__ = ["Definition", "no_mapping", "read_default", "read_definition"]
+__all__ = ["Definition", "Variants", "no_mapping", "read_default", "read_definition"]
+
+
+class Variants(Protocol):
+    """The combinations of sweeps; each has a number, as documents have, above those of all documents."""
+
+    def document(self, number: int) -> int:
+        """Return the number of the document that a combination is one of."""
+
+    def written(self, number: int, path: Sequence[Any]) -> tuple[int, Sequence[Any]] | None:
+        """Return the document and the path where its value at a path is written, if a sweep gives it."""
+
+    def varies(self, number: int, path: Sequence[Any]) -> bool:
+        """Whether its value at a path, or a part of that, is given by a sweep."""
 
 
 @dataclass
@@ -37,6 +51,9 @@ class Definition:
         False where a document could not be read, so that only the form of the others can be checked.
     elsewhere
         Where the experiments stand, if that is not `source`.
+    variants
+        The combinations of its sweeps, once they are read. What is known of a document by its number is
+        known of each of its combinations by the combination's number.
     """
 
     source: Source
@@ -47,6 +64,13 @@ class Definition:
     overrides: list[Override] = field(default_factory=list)
     complete: bool = True
     elsewhere: Source | None = None
+    variants: Variants | None = None
+
+    def document_of(self, number: int) -> int:
+        """Return the number of a document, also where `number` is that of one of its combinations."""
+        if self.variants is None or number <= len(self.experiments):
+            return number
+        return self.variants.document(number)
 
     def source_of(self, number: int) -> Source:
         """Return the text in which document `number` stands, 0 the default."""
@@ -54,6 +78,7 @@ class Definition:
 
     def position(self, number: int, path: Sequence[Any], *, key: bool = False) -> Position:
         """Return the place of a key's value (or of the key) in document `number`, 0 the default."""
+        number, path = self._written(number, path, key)
         override = self._override_of(number, path)
         if override is not None:
             return override.position(path, key=key)
@@ -75,6 +100,7 @@ class Definition:
 
         `skip` moves the caret that many characters into the value, where it stands on one line.
         """
+        number, path = self._written(number, path, key)
         override = self._override_of(number, path)
         if override is not None:
             return override.problem(path, message, hint, key=key, skip=skip)
@@ -84,7 +110,25 @@ class Definition:
 
     def origin(self, number: int, path: Sequence[Any]) -> int:
         """Return the document in which an experiment's key is given: its own, or 0 for the default."""
+        if self.variants is not None and number > len(self.experiments):
+            if self.variants.varies(number, path):
+                return number
+            number = self.variants.document(number)
         return number if number and path and path[0] in self.experiments[number - 1] else 0
+
+    def _written(self, number: int, path: Sequence[Any], key: bool) -> tuple[int, Sequence[Any]]:
+        """Return the document and the path at which a value is written, or its key."""
+        if self.variants is None or number <= len(self.experiments):
+            return number, path
+        found = self.variants.written(number, path)
+        if found is not None:
+            there = list(found[1])
+            while key and there and isinstance(there[-1], int):  # a place in a list has no key
+                del there[-1]
+            return found[0], there
+        number = self.document_of(number)
+        inherited = bool(path) and path[0] not in self.experiments[number - 1] and path[0] in self.default
+        return 0 if inherited else number, path
 
     def _override_of(self, number: int, path: Sequence[Any]) -> Override | None:
         within = [change for change in reversed(self.overrides) if change.everywhere or not number]
@@ -105,7 +149,46 @@ def _holds(value: Any, path: Sequence[Any]) -> bool:
     return True
 
 
-def read_definition(path: Path | str, overrides: Sequence[str], problems: Problems) -> Definition | None:
+@dataclass(frozen=True, eq=False)
+class _WithSweeps(Source):
+    """A definition in which YAML takes a distribution for one text, also inside ``{...}``."""
+
+    @cached_property
+    def as_read(self) -> Source:
+        """The same with signs in distributions that YAML does not heed."""
+        from coolrunner.definition.distributions import shielded
+
+        return Source(self.name, shielded(self.text))
+
+    def locate(self, document: Document, path: Any, *, key: bool = False, skip: int = 0) -> tuple[int, int]:
+        """Return line and column of the value at a path, or of its key."""
+        return self.as_read.locate(document, path, key=key, skip=skip)
+
+    @staticmethod
+    def unshielded(document: Document) -> Document:
+        """Return a document with its signs back."""
+        from coolrunner.definition.distributions import unshielded
+
+        return replace(document, value=unshielded(document.value))
+
+
+def _with_sweeps(source: Source) -> Source:
+    """Return the source itself where nothing is drawn in it."""
+    if "Sweep" not in source.text:
+        return source
+    found = _WithSweeps(source.name, source.text)
+    return source if found.as_read.text == source.text else found
+
+
+def _documents(source: Source) -> Iterator[Document]:
+    if not isinstance(source, _WithSweeps):
+        return read_documents(source)
+    return map(_WithSweeps.unshielded, read_documents(source.as_read))
+
+
+def read_definition(
+    path: Path | str | Source, overrides: Sequence[str], problems: Problems
+) -> Definition | None:
     """Read a definition and apply overrides; every mistake in its form is noted in `problems`.
 
     Returns
@@ -114,13 +197,13 @@ def read_definition(path: Path | str, overrides: Sequence[str], problems: Proble
     """
     changes = [change for text in overrides if (change := parse_override(text, problems))]
     try:
-        source = read_source(path)
+        source = _with_sweeps(path if isinstance(path, Source) else read_source(path))
     except YamlError as error:
         problems.add(error.problem)
         return None
     complete = True
     try:
-        documents = list(read_documents(source))
+        documents = list(_documents(source))
     except YamlError as error:
         complete = False
         documents = _read_one_by_one(source, error.problem, problems)
@@ -134,8 +217,9 @@ def read_definition(path: Path | str, overrides: Sequence[str], problems: Proble
 def read_default(source: Source, overrides: Sequence[str], problems: Problems) -> Definition:
     """Read a definition's first document alone, and apply overrides; an empty text has no defaults."""
     changes = [change for text in overrides if (change := parse_override(text, problems))]
+    source = _with_sweeps(source)
     try:
-        document = next(read_documents(source), Document(None, 1, 0))
+        document = next(_documents(source), Document(None, 1, 0))
     except YamlError as error:
         problems.add(error.problem)
         document = Document(None, 1, 0)
@@ -234,7 +318,7 @@ def _read_one_by_one(source: Source, first: Problem, problems: Problems) -> list
         # Spaces stand for a marker that the text stands behind.
         marked = len(source.line(raw.line)) - len(raw.text.partition("\n")[0].rstrip("\r"))
         try:
-            for document in read_documents(Source(source.name, " " * marked + raw.text)):
+            for document in _documents(_with_sweeps(Source(source.name, " " * marked + raw.text))):
                 start = document.start + lines[before]
                 documents.append(Document(document.value, document.line + before, start))
         except YamlError as error:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 from coolrunner.errors import nearest
@@ -45,6 +46,9 @@ def check_module(target: ModuleTarget) -> tuple[str, str] | None:
     """Return what is wrong with a Module and a hint; None where nothing is known to be wrong."""
     if target.module in sys.builtin_module_names:
         return None
+    live = sys.modules.get(target.module)
+    if live is not None and getattr(live, "__spec__", None) is None:  # the script that runs, or a notebook
+        return _check_live(target, live)
     missing = f"the Module {target.module!r} cannot be found"
     parts = target.module.split(".")
     search: Sequence[str] | None = None
@@ -66,6 +70,15 @@ def check_module(target: ModuleTarget) -> tuple[str, str] | None:
         return f"the Module {target.module!r} {lacks}", ""
     # What is no file of Python code (a zip archive, an extension module) is looked at when it starts.
     return _check_function(target, Path(origin)) if origin.endswith(".py") and Path(origin).exists() else None
+
+
+def _check_live(target: ModuleTarget, module: ModuleType) -> tuple[str, str] | None:
+    if callable(getattr(module, target.function, None)):
+        return None
+    functions = [name for name, value in vars(module).items() if isinstance(value, FunctionType)]
+    close = nearest(target.function, functions)
+    hint = f"did you mean {target.module}:{close}?" if close else ""
+    return f"the Module {target.module!r} has no function {target.function!r}", hint
 
 
 def _hint_below(name: str, part: str) -> str:

@@ -10,13 +10,14 @@ from coolrunner.definition.problems import Problems, shown
 from coolrunner.errors import Problem
 from coolrunner.experiment import own_names
 
-__all__ = ["GIVEN_NAMES", "LATER_KEYS", "RUNNER_KEYS", "check_names", "one_letter_away"]
+__all__ = ["GIVEN_NAMES", "LATER_KEYS", "RUNNER_KEYS", "check_names", "meant_key", "one_letter_away"]
 
 #: Parameters of an experiment that are the runner's.
 RUNNER_KEYS = (
     "Name",
     "Module",
     "Run",
+    "Command",
     "Repeat",
     "YamlLog",
     "Timeout",
@@ -25,9 +26,10 @@ RUNNER_KEYS = (
     "Priority",
     "Resources",
     "Retries",
+    "Sweep",
 )
 #: Kept for the runner, which cannot do them yet: a Module would silently not get what they promise.
-LATER_KEYS = ("Command", "Sweep")
+LATER_KEYS: tuple[str, ...] = ()
 #: What the runner writes itself.
 GIVEN_NAMES = (
     *("REP", "ID", "STUDY", "HOST", "RUN", "STARTED", "TIME_ELAPSED", "SOLVED"),
@@ -85,6 +87,8 @@ def _check_key(definition: Definition, number: int, key: Any, problems: Problems
         quoted = "put quotes around it if it is meant as one"
         truth = " (YAML reads yes, no, on and off as true and false)" if isinstance(key, bool) else ""
         problem(f"the key {shown(key)} is not a name", quoted + truth)
+    elif key == "Sweep" and number and definition.elsewhere is not None:
+        problem("a document in a queue is one experiment, so that it has no Sweep", "remove it")
     elif key in RUNNER_KEYS or key == "RND_IDX":
         return True
     elif key in GIVEN_NAMES:
@@ -93,7 +97,7 @@ def _check_key(definition: Definition, number: int, key: Any, problems: Problems
         problem(f"{key} is kept for the runner, which does not support it yet", "remove it")
     elif key == "Global":
         return True
-    elif meant := _meant(key):
+    elif meant := meant_key(key):
         nearly = found(f"{key} is no parameter of the runner; did you mean {meant}?")
         if len(meant) >= _SHORT:
             problems.add(nearly)
@@ -111,7 +115,8 @@ def _check_key(definition: Definition, number: int, key: Any, problems: Problems
     return False
 
 
-def _meant(key: str) -> str:
+def meant_key(key: str) -> str:
+    """Return the key of the runner that a misspelt one was meant to be; an empty string for none."""
     if not key[:1].isupper() or key.isupper():
         return ""
     return next((name for name in (*RUNNER_KEYS, "Global") if one_letter_away(key, name)), "")

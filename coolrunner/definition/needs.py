@@ -1,8 +1,8 @@
 """What an experiment waits for: ``After: name``, and ``solve E['name'].KEY`` as it reads.
 
-``After`` means all experiments of a name in the same repetition of the list, ``E`` in a ``solve`` value
-the experiment that it would be when it is evaluated: the nearest one before of that name, or the one at
-that place. What is skipped has no results and is waited for by none.
+``After`` means all experiments of a name, or of a sweep of that name, in the same repetition of the list;
+``E`` in a ``solve`` value the experiment that it would be when it is evaluated: the nearest one before of
+that name, or the one at that place. What is skipped has no results and is waited for by none.
 
 The cost is linear in the study: experiments that wait for the same names share one tuple.
 """
@@ -162,7 +162,8 @@ class _Repetition:
         self._groups: dict[str, list[int]] = {}  # the experiments that run, by name
         for place, (name, planned) in enumerate(zip(self._names, experiments, strict=True)):
             if planned.runs and name is not None:
-                self._groups.setdefault(name, []).append(place)
+                for known in dict.fromkeys((name, planned.sweep or name)):
+                    self._groups.setdefault(known, []).append(place)
         self._all_named = None not in self._names
         self._after: dict[int, tuple[str, ...]] = {}  # what each waits for by name, and by place
         self._past: dict[int, tuple[int, ...]] = {}
@@ -207,7 +208,7 @@ class _Repetition:
         for name in after_names(value):
             # With After in the default config, those that the others wait for have it as well.
             inherited = not self._definition.origin(planned.document, ("After",))
-            if name == own and inherited:
+            if name in (own, planned.sweep) and inherited:
                 continue
             if name in self._groups:
                 names.append(name)
@@ -275,18 +276,19 @@ class _Repetition:
     def _note_circle(self, circle: Sequence[int]) -> None:
         """Note a circle, at the ``After`` of the first one in it that has one for the next."""
         following = dict(zip(circle, [*circle[1:], circle[0]], strict=True))
-        first = min(
-            place for place, other in following.items() if self._names[other] in self._after.get(place, ())
-        )
+        first = min(place for place, other in following.items() if self._waits_by_name(place, other))
         start = circle.index(first)
         chain = [self._experiments[place].name for place in (*circle[start:], *circle[:start], first)]
         if len(chain) > _CHAIN_SHOWN:
             chain[_CHAIN_SHOWN // 2 : -_CHAIN_SHOWN // 2] = ["..."]
         words = " → ".join(chain)
-        after = self._names[following[first]]
-        if after is not None:
-            message = f"these experiments wait for each other, so that none could start: {words}"
-            self._note_after(self._experiments[first], after, message)
+        message = f"these experiments wait for each other, so that none could start: {words}"
+        self._note_after(self._experiments[first], self._waits_by_name(first, following[first]), message)
+
+    def _waits_by_name(self, place: int, other: int) -> str:
+        """Return the name by which one waits for another, its own or its sweep's; an empty text for none."""
+        names = (self._names[other], self._experiments[other].sweep)
+        return next((name for name in names if name and name in self._after.get(place, ())), "")
 
 
 _CHAIN_SHOWN = 10

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from coolrunner.definition.distributions import shielded, unshielded
 from coolrunner.definition.problems import Problems, shown
 from coolrunner.errors import Position, Problem, YamlError
 from coolrunner.yamlio import Document, Source, load
@@ -50,7 +51,7 @@ class Override:
         rest = tuple(path[len(self.path) :])
         if key and not rest:
             return Position(COMMAND_LINE, column=len(name) - len(name.lstrip("+")) + 1)
-        source = Source(COMMAND_LINE, _as_in_file(text))
+        source = Source(COMMAND_LINE, _as_in_file(text, self.path[0]))
         line, column = source.locate(Document(None, 1, 0), (_KEY, *rest), key=key, skip=skip)
         within = column - len(_as_in_file("")) if line == 1 else 1
         return Position(COMMAND_LINE, column=len(name) + 1 + within)
@@ -80,7 +81,7 @@ def parse_override(text: str, problems: Problems) -> Override | None:
         problems.add(_problem(text, message, column=signs + 1))
         return None
     try:
-        value = load(_as_in_file(value_text), COMMAND_LINE)[_KEY]
+        value = unshielded(load(_as_in_file(value_text, names[0]), COMMAND_LINE)[_KEY])
     except YamlError as error:
         place = error.problem.position
         within = place.column - len(_as_in_file("")) if place and place.line == 1 else 1
@@ -92,10 +93,10 @@ def parse_override(text: str, problems: Problems) -> Override | None:
     return Override(text, path, value, everywhere)
 
 
-def _as_in_file(text: str) -> str:
-    """Return a value as it would stand in a file, as that of a key."""
+def _as_in_file(text: str, name: Any = "") -> str:
+    """Return a value as it would stand in a file, as that of a key; in a sweep, with its distributions."""
     indented = text.replace("\n", "\n ")
-    return f"{_KEY}: {indented}"
+    return f"{_KEY}: {shielded(indented) if name == 'Sweep' else indented}"
 
 
 def apply_overrides(

@@ -2,82 +2,31 @@
 
 from __future__ import annotations
 
-import base64
-import os
-import random
 import re
-import socket
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coolrunner.definition.checks import Checked, check_experiments
 from coolrunner.definition.documents import Definition, read_definition
-from coolrunner.definition.expressions import History
+from coolrunner.definition.expansion import DEFAULT_LOG, Draws, Expansion, Planned
+from coolrunner.definition.identities import new_id
 from coolrunner.definition.names import check_names
 from coolrunner.definition.needs import find_needs
 from coolrunner.definition.problems import Problems
-from coolrunner.definition.resolve import Resolver
 from coolrunner.definition.settings import Settings, read_settings
-from coolrunner.definition.templates import (
-    BROKEN,
-    SOLVE_MARK,
-    Templates,
-    make_templates,
-    refuse_code,
-)
+from coolrunner.definition.templates import SOLVE_MARK, SWEEP, Templates, make_templates, refuse_code
 from coolrunner.errors import Problem, UsageError
-from coolrunner.experiment import Experiment
+from coolrunner.yamlio import Source
 
-__all__ = ["SOLVE_MARK", "Plan", "Planned", "new_id", "parse_pick", "read_plan"]
+if TYPE_CHECKING:
+    from coolrunner.definition.sweep_reading import Sweep
 
-DEFAULT_LOG = "log.yaml"
-#: ``RND_IDX`` by repetition of the list and number of the document.
-Draws = Mapping[tuple[int, int], int]
+__all__ = ["DEFAULT_LOG", "SOLVE_MARK", "Plan", "Planned", "new_id", "parse_pick", "read_plan"]
 
-
-@dataclass(slots=True, eq=False)
-class Planned:
-    """One experiment of a study.
-
-    Attributes
-    ----------
-    index
-        Its place in the whole list, from 0; what ``--pick`` counts.
-    id
-        Its ``ID``: a short string, unique in its study.
-    document
-        The number of its document, 1 the first after the default config.
-    history
-        ``E`` of its repetition of the list, and how many of it come before this experiment.
-    experiment
-        The resolved configuration.
-    runs
-        False where it is named ``skip`` or not at all.
-    needs
-        The ``ID`` of each experiment that must have finished before it can start.
-    """
-
-    index: int
-    id: str
-    document: int
-    history: History
-    before: int
-    experiment: Experiment
-    runs: bool
-    needs: tuple[str, ...] = ()
-
-    @property
-    def first(self) -> int:
-        """The index at which its repetition of the list begins."""
-        return self.index - self.before
-
-    @property
-    def name(self) -> str:
-        """Its ``Name``, as text."""
-        name = self.experiment.inputs.get("Name")
-        return "skip" if name is None else str(name)
+#: A list of more experiments than this is not made as a whole.
+LIMIT = 10_000_000
 
 
 @dataclass(eq=False)
@@ -91,25 +40,36 @@ class Plan:
     settings
         What ``Global`` says.
     experiments
-        All of them, in order; `chosen` are those that ``--pick`` left.
+        All of them, in order, unless the plan is of a part; `chosen` are those that ``--pick`` left.
+    count
+        How many there are in the whole list.
     used
         The names that expressions of the definition mention: such keys have done their part.
     needs_past
         Whether a ``solve`` value mentions ``E``, so that results must be kept for it.
     warnings
         What is doubtful.
-    draws
-        Each ``RND_IDX`` that was drawn, by repetition of the list (from 0) and number of the document.
+    expansion
+        Makes experiments of the definition.
+    sweeps
+        What documents vary, by their number.
     """
 
     definition: Definition
     settings: Settings
     experiments: list[Planned]
+    count: int
+    expansion: Expansion
     used: frozenset[str] = frozenset()
     needs_past: bool = False
     warnings: list[Problem] = field(default_factory=list)
     picked: frozenset[int] | None = None
-    draws: dict[tuple[int, int], int] = field(default_factory=dict)
+    sweeps: Mapping[int, Sweep] = field(default_factory=dict)
+
+    @property
+    def draws(self) -> Draws:
+        """Each ``RND_IDX`` that was drawn, by repetition of the list (from 0) and number of the document."""
+        return self.expansion.draws
 
     @property
     def study(self) -> str:
@@ -123,6 +83,26 @@ class Plan:
             return self.experiments
         return [planned for planned in self.experiments if planned.index in self.picked]
 
+    def shown(self, ends: int) -> list[tuple[Planned, int]]:
+        """Return experiments for people, and how many are left out before each.
+
+        Parameters
+        ----------
+        ends
+            Of a sweep with more than four times as many, so many at either end are returned; what was picked
+            is returned whole.
+        """
+        if self.picked is not None or not self.sweeps:
+            return [(planned, 0) for planned in self.chosen]
+        wanted = frozenset(self.expansion.ends(ends))
+        found: list[tuple[Planned, int]] = []
+        last = -1
+        for planned in self.experiments:
+            if planned.index in wanted:
+                found.append((planned, planned.index - last - 1))
+                last = planned.index
+        return found
+
     def origins(self, planned: Planned) -> Iterator[tuple[str, Any, str]]:
         """Yield key, value and place of origin of each parameter of an experiment."""
         for key, value in planned.experiment.inputs.items():
@@ -131,23 +111,29 @@ class Plan:
                 yield key, value, "the runner"
                 continue
             place = str(self.definition.position(number, (key,)))
-            yield key, value, place if number else f"default, {place}"
+            if number > len(self.definition.experiments):
+                whole = self.expansion.written(number, (key,))
+                yield key, value, f"its sweep, {place}" if whole else f"{place}, and its sweep"
+            else:
+                yield key, value, place if number else f"default, {place}"
 
 
 def read_plan(
-    path: Path | str,
+    path: Path | str | Source,
     overrides: Sequence[str] = (),
     *,
     pick: Sequence[str] = (),
     code: bool = True,
     draws: Draws | None = None,
+    only_picked: bool = False,
+    ends: int | None = None,
 ) -> Plan:
     """Read a definition and resolve its experiments.
 
     Parameters
     ----------
     path
-        The definition.
+        The definition: its file, or its text.
     overrides
         Arguments such as ``+lr=0.1``.
     pick
@@ -156,6 +142,12 @@ def read_plan(
         Whether expressions are allowed.
     draws
         The ``RND_IDX`` to use, in place of one that is drawn, where an earlier study is gone on with.
+    only_picked
+        Whether what is not picked may be missing in the plan of a definition with sweeps. It is there where
+        an experiment may ask for another one.
+    ends
+        For a plan that is only looked at: of a sweep with more than four times as many experiments, so many
+        at either end are enough.
 
     Raises
     ------
@@ -175,15 +167,66 @@ def read_plan(
         _refuse_code(definition, settings, problems)
     if not definition.complete or not code:  # expressions and inheritance need every document
         problems.raise_if_any()
-    drawn: dict[tuple[int, int], int] = {}
-    experiments = _expand(definition, settings, templates, problems, draws or {}, drawn)
+    read = _sweeps(definition, templates, settings, problems)
+    sweeps = {document: sweep for document, sweep in read.items() if sweep is not None}
+    countable = countable and len(sweeps) == len(read)
+    expansion = Expansion(definition, settings, templates, read, problems, draws or {})
+    definition.variants = expansion
+    part = None
+    if sweeps and not problems and not _ask_for_others(definition, templates, sweeps):
+        if pick:
+            part = parse_pick(pick, expansion.count) if only_picked else None
+        elif ends is not None:
+            part = expansion.ends(ends)
+    _check_size(definition, expansion.count if part is None else len(part), sweeps, problems)
+    experiments = expansion.all() if part is None else expansion.some(part)
     find_needs(definition, experiments, problems, solves=templates.needs_past)
     checked = [Checked(item.document, item.experiment.inputs, item.runs) for item in experiments]
     check_experiments(definition, checked, problems, settings.queue)
-    picked = _pick(pick, len(experiments) if countable else None, problems) if pick else None
+    picked = _pick(pick, expansion.count if countable else None, problems) if pick else None
     problems.raise_if_any()
-    used, needs_past = frozenset(templates.used), templates.needs_past
-    return Plan(definition, settings, experiments, used, needs_past, problems.warnings, picked, drawn)
+    return Plan(
+        definition,
+        settings,
+        experiments,
+        expansion.count,
+        expansion,
+        frozenset(templates.used),
+        templates.needs_past,
+        problems.warnings,
+        picked,
+        sweeps,
+    )
+
+
+def _sweeps(
+    definition: Definition, templates: Templates, settings: Settings, problems: Problems
+) -> Mapping[int, Sweep | None]:
+    if not any(SWEEP in mapping for mapping in (definition.default, *definition.experiments)):
+        return {}
+    from coolrunner.definition.sweep_reading import read_sweeps
+
+    return read_sweeps(definition, templates, settings.imports, problems)
+
+
+def _ask_for_others(definition: Definition, templates: Templates, sweeps: Mapping[int, Sweep]) -> bool:
+    """Whether an experiment may need to know others: they are named by ``E`` and ``After`` alone."""
+    if "E" in templates.used or templates.needs_past or "After" in definition.default:
+        return True
+    swept = any(("After",) in sweep.space.places for sweep in sweeps.values())
+    return swept or any("After" in mapping for mapping in definition.experiments)
+
+
+def _check_size(definition: Definition, count: int, sweeps: Mapping[int, Sweep], problems: Problems) -> None:
+    """Raise for more experiments than fit into memory."""
+    if count <= LIMIT or not sweeps:
+        return
+    document = max(sweeps, key=lambda number: sweeps[number].size)
+    size = sweeps[document].size
+    message = f"this sweep has {size:,} experiments; more than {LIMIT:,} cannot be run in one study"
+    hint = "take some of them with --pick, or draw them with random and n"
+    problems.add(definition.problem(sweeps[document].number, (SWEEP,), message, hint, key=True))
+    problems.raise_if_any()
 
 
 def _pick(texts: Sequence[str], count: int | None, problems: Problems) -> frozenset[int]:
@@ -232,78 +275,29 @@ def parse_pick(texts: Sequence[str], count: int | None) -> list[int]:
     return sorted(indices)
 
 
-def new_id() -> str:
-    """Return a fresh ``ID``: a letter and seven letters or digits that YAML takes for a word."""
-    number = os.urandom(5)
-    text = base64.b32encode(number).decode().lower()
-    return "bcdfghjkmpqrstvwxz"[number[0] % 18] + text[1:]
-
-
 def _refuse_code(definition: Definition, settings: Settings, problems: Problems) -> None:
     for number in range(len(definition.experiments) + 1):
         refuse_code(definition, number, problems)
+        _refuse_exclude(definition, number, problems)
     if settings.slack and settings.slack.message:
         message = "an expression, refused by --no-code: the message for Slack"
         problems.add(definition.problem(0, ("Global", "slack", "message"), message))
 
 
-class _Drawn:
-    """Draws numbers of six digits or more, none twice, and none that was set by hand."""
-
-    def __init__(self, count: int, taken: Container[Any]) -> None:
-        self._random = random.SystemRandom()
-        self._below = 10 ** max(6, len(str(count)) + 2)
-        self._taken = taken
-        self._drawn: set[int] = set()
-
-    def draw(self) -> int:
-        while (
-            number := self._random.randrange(100_000, self._below)
-        ) in self._drawn or number in self._taken:
-            pass
-        self._drawn.add(number)
-        return number
+def _refuse_exclude(definition: Definition, number: int, problems: Problems) -> None:
+    """Note the expressions of a sweep that need no mark."""
+    mapping = definition.experiments[number - 1] if number else definition.default
+    for path in _excludes(mapping.get(SWEEP), (SWEEP,)):
+        problems.add(definition.problem(number, path, "an expression, refused by --no-code: exclude"))
 
 
-def _expand(
-    definition: Definition,
-    settings: Settings,
-    templates: Templates,
-    problems: Problems,
-    given_draws: Draws,
-    draws: dict[tuple[int, int], int],
-) -> list[Planned]:
-    default, given = templates.default, templates.experiments
-    resolver = Resolver(definition, default, settings.imports, settings.merge == "deep", problems)
-    host = socket.gethostname()
-    by_hand = [template.get("RND_IDX", default.get("RND_IDX")) for template in given]
-    taken = {index for index in by_hand if type(index) is int} | set(given_draws.values())
-    drawn = _Drawn(len(given) * settings.repeat, taken)
-    ids: set[str] = set()
-    experiments: list[Planned] = []
-    for repetition in range(settings.repeat):
-        history = History()
-        for document, template in enumerate(given, start=1):
-            repeat = template.get("Repeat", default.get("Repeat", 1))
-            index = by_hand[document - 1]
-            if type(index) is not int:
-                key = repetition, document
-                index = draws[key] = given_draws[key] if key in given_draws else drawn.draw()
-            for rep in range(repeat if type(repeat) is int else 1):
-                base = {"REP": rep, "RND_IDX": index, "HOST": host}
-                values = resolver.resolve(document, template, history, base)
-                values.setdefault("YamlLog", DEFAULT_LOG)
-                values["REP"] = rep
-                values.setdefault("RND_IDX", index)
-                while (identity := new_id()) in ids:
-                    pass
-                ids.add(identity)
-                experiment = Experiment(values)
-                name = values.get("Name")
-                runs = name is not None and name is not BROKEN and name != "skip"
-                place = len(experiments)
-                experiments.append(
-                    Planned(place, identity, document, history, len(history), experiment, runs)
-                )
-                history.append(experiment)
-    return experiments
+def _excludes(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == "exclude":
+                yield (*path, key)
+            else:
+                yield from _excludes(item, (*path, key))
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _excludes(item, (*path, place))

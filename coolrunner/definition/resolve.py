@@ -21,6 +21,7 @@ from coolrunner.definition.templates import (
     Cascade,
     ListTemplate,
     Steps,
+    Swept,
     Template,
     holds_broken,
 )
@@ -57,8 +58,12 @@ class _Place:
     levels: tuple[_Level, ...]
     history: History
     base: Mapping[str, Any]
+    swept: Mapping[Steps, Any]
+    default: Template
 
 
+_NOTHING = object()
+_NONE_SWEPT: Mapping[Steps, Any] = {}
 _BY_NAME = re.compile(r"""\bE\[\s*(['"])(.+?)\1\s*\]""")
 
 
@@ -88,8 +93,18 @@ class Resolver:
         self._deep = deep
         self._problems = problems
 
+    def reporting_to(self, problems: Problems) -> Resolver:
+        """Return one that is the same, but for where it notes what is wrong."""
+        return Resolver(self._definition, self._default, self._imports, self._deep, problems)
+
     def resolve(
-        self, document: int, template: Template, history: History, base: Mapping[str, Any]
+        self,
+        document: int,
+        template: Template,
+        history: History,
+        base: Mapping[str, Any],
+        swept: Mapping[Steps, Any] = _NONE_SWEPT,
+        default: Template | None = None,
     ) -> dict[str, Any]:
         """Return the resolved configuration of one experiment.
 
@@ -101,10 +116,15 @@ class Resolver:
             ``E`` for its expressions.
         base
             ``REP``, ``RND_IDX``, ``HOST`` by name.
+        swept
+            What a combination of its sweep sets, by path; all expressions see it, those above it as well.
+        default
+            The template of the default config for this combination, if it is another one.
         """
         values: dict[str, Any] = {}
-        self._fill(_Place(document, (_Level(template, values, ()),), history, base))
-        self._fill(_Place(0, (_Level(self._default, values, ()),), history, base))
+        default = self._default if default is None else default
+        self._fill(_Place(document, (_Level(template, values, ()),), history, base, swept, default))
+        self._fill(_Place(0, (_Level(default, values, ()),), history, base, swept, default))
         return values
 
     def _fill(self, place: _Place) -> None:
@@ -112,7 +132,7 @@ class Resolver:
         for key, item in template.items():
             if key not in out:
                 kind = type(item)
-                if kind is Expression or kind is Template or kind is ListTemplate:
+                if kind is Expression or kind is Swept or kind is Template or kind is ListTemplate:
                     item = self._value(item, place, (*path, key))
                 _put(out, key, item)
             elif self._deep and place.document == 0 and isinstance(item, dict) and isinstance(out[key], dict):
@@ -124,10 +144,12 @@ class Resolver:
         self, template: Mapping[Any, Any], out: dict[Any, Any], place: _Place, path: Steps
     ) -> None:
         levels = (_Level(template, out, path), *place.levels)
-        self._fill(_Place(place.document, levels, place.history, place.base))
+        self._fill(_Place(place.document, levels, place.history, place.base, place.swept, place.default))
 
     def _value(self, item: Any, place: _Place, path: Steps) -> Any:
         kind = type(item)
+        if kind is Swept:
+            return place.swept[item.path]
         if kind is Expression:
             return self._evaluate(item, place, path)
         if kind is Template:
@@ -141,8 +163,7 @@ class Resolver:
     def _evaluate(self, expression: Expression, place: _Place, path: Steps) -> Any:
         names: dict[str, Any] = {}
         for name in expression.names:
-            if (level := _level_with(name, place)) is not None:
-                value = level.values[name]
+            if (value := self._seen(name, place)) is not _NOTHING:
                 if value is BROKEN:
                     return BROKEN
                 names[name] = value
@@ -173,6 +194,20 @@ class Resolver:
             if not hint and "E" in expression.names and not place.history:
                 hint = "E is empty in the first experiment: give it its own value, or write ... if E else ..."
             return self._fail(place, path, expression, f"the expression raises {_words(error)}", hint)
+
+    def _seen(self, name: str, place: _Place) -> Any:
+        """Return the value of the nearest key of a name, or `_NOTHING`: one that is above, or is swept."""
+        for level in place.levels:
+            if name in level.values:
+                return level.values[name]
+            path = (*level.path, name)
+            if path in place.swept:
+                return place.swept[path]
+            if place.swept and any(there[: len(path)] == path for there in place.swept):
+                item = level.template.get(name, None if level.path else place.default.get(name))
+                if type(item) is Template and _is_settled(item):
+                    return self._value(item, place, path)
+        return _NOTHING
 
     def _later(self, text: str, place: _Place) -> str:
         """Return a hint at an experiment that is asked for by name and stands further down, or nothing."""
@@ -284,11 +319,11 @@ class Resolver:
         return BROKEN
 
 
-def _level_with(name: str, place: _Place) -> _Level | None:
-    for level in place.levels:
-        if name in level.values:
-            return level
-    return None
+def _is_settled(item: Any) -> bool:
+    """Whether a part of a template has no expression in it."""
+    if type(item) is Template:
+        return all(map(_is_settled, item.values()))
+    return type(item) is not Expression and type(item) is not ListTemplate and item is not BROKEN
 
 
 def _stands_below(name: str, place: _Place) -> bool:

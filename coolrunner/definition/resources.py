@@ -1,4 +1,7 @@
-"""What an experiment needs of its machine: ``Resources: {cpus: 2, gpus: 0.5, memory: 8G}``."""
+"""What an experiment needs of its machine: ``Resources: {cpus: 2, gpus: 0.5, memory: 8G}``.
+
+``nodes``, ``tasks`` and ``time`` are for clusters.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from coolrunner.definition.durations import parse_duration
 from coolrunner.definition.problems import shown
 from coolrunner.errors import nearest
 
@@ -52,29 +56,53 @@ class Resources:
         How many GPUs: a whole number, or a share of one GPU (below 1).
     memory
         Bytes of main memory; None where nothing is asked.
+    nodes
+        How many machines of a cluster at once; `gpus` and `memory` are of each of them. None for one.
+    tasks
+        How many processes, `cpus` for each, over all nodes; None for one on each node.
+    time
+        Seconds after which a cluster ends its job; None where nothing is said.
     """
 
     cpus: int | None = None
     gpus: float = 0
     memory: int | None = None
+    nodes: int | None = None
+    tasks: int | None = None
+    time: float | None = None
 
     @property
     def text(self) -> str:
         """One text for all that ask for the same, such as ``cpus=2 gpus=0.5``; empty for nothing."""
         gpus = f"gpus={self.gpus!r}" if self.gpus else ""
-        parts = (_part("cpus", self.cpus), gpus, _part("memory", self.memory))
+        parts = (
+            _part("cpus", self.cpus),
+            gpus,
+            _part("memory", self.memory),
+            _part("nodes", self.nodes),
+            _part("tasks", self.tasks),
+            _part("time", self.time),
+        )
         return " ".join(part for part in parts if part)
 
     @classmethod
     def from_text(cls, text: str) -> Resources:
         """Return the resources that a `text` stands for."""
         given = dict(part.split("=", 1) for part in text.split())
-        cpus, gpus, memory = given.get("cpus"), float(given.get("gpus", 0)), given.get("memory")
+        gpus = float(given.pop("gpus", 0))
+        time = given.pop("time", None)
         whole = int(gpus) if gpus.is_integer() else gpus
-        return cls(int(cpus) if cpus else None, whole, int(memory) if memory else None)
+        counts = {name: int(value) for name, value in given.items()}
+        return cls(gpus=whole, time=float(time) if time else None, **counts)
+
+    def beyond_one_machine(self) -> str:
+        """Say what of it takes a cluster, such as ``asks for 2 nodes``; empty where nothing does."""
+        if (self.nodes or 1) > 1:
+            return f"asks for {self.nodes} nodes"
+        return f"asks for {self.tasks} tasks" if (self.tasks or 1) > 1 else ""
 
 
-def _part(name: str, value: int | None) -> str:
+def _part(name: str, value: float | None) -> str:
     return "" if value is None else f"{name}={value}"
 
 
@@ -98,6 +126,10 @@ def parse_resources(value: Any) -> Resources:
             raise ResourcesError(f"Resources has no key {shown(key)}", hint, key, known=False)
         if item is not None:
             given[key] = _READERS[key](item)
+    nodes, tasks = given.get("nodes", 1), given.get("tasks", given.get("nodes", 1))
+    if tasks % nodes:
+        expected = f"a multiple of nodes ({nodes}) was expected, as many on each"
+        raise _wrong("tasks", tasks, expected, f"write {math.ceil(tasks / nodes) * nodes}")
     return Resources(**given)
 
 
@@ -109,13 +141,6 @@ def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return value if math.isfinite(value) else None
-
-
-def _cpus(value: Any) -> int:
-    number = _number(value)
-    if number is None or number < 1 or number != int(number):
-        raise _wrong("cpus", value, "a whole number from 1 was expected")
-    return int(number)
 
 
 def _gpus(value: Any) -> float:
@@ -149,4 +174,28 @@ def _memory(value: Any) -> int:
     return size
 
 
-_READERS: dict[str, Callable[[Any], Any]] = {"cpus": _cpus, "gpus": _gpus, "memory": _memory}
+def _count(key: str) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        number = _number(value)
+        if number is None or number < 1 or number != int(number):
+            raise _wrong(key, value, "a whole number from 1 was expected")
+        return int(number)
+
+    return read
+
+
+def _time(value: Any) -> float:
+    seconds = parse_duration(value)
+    if seconds is None or seconds <= 0:
+        raise _wrong("time", value, "a duration was expected, such as 4h or 30m")
+    return seconds
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "cpus": _count("cpus"),
+    "gpus": _gpus,
+    "memory": _memory,
+    "nodes": _count("nodes"),
+    "tasks": _count("tasks"),
+    "time": _time,
+}

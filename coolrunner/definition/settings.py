@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from coolrunner.definition.clusters import ClusterError, RaySettings, SlurmSettings, read_ray, read_slurm
 from coolrunner.definition.documents import Definition
 from coolrunner.definition.durations import parse_duration
 from coolrunner.definition.expressions import BUILTINS, Imports, compile_expression
@@ -42,10 +43,10 @@ class Settings:
     imports
         What expressions may use by name.
     executor
-        ``local`` (fresh processes) or ``inline`` (this process).
+        ``local`` (fresh processes), ``inline`` (this process), ``slurm`` or ``ray`` (a cluster).
     jobs
         How many experiments run at once on this machine: a number, ``auto`` for what the machine has
-        room for, or None for one.
+        room for, or None for one. On a cluster: how many jobs it is given at once at the most.
     gpus
         The GPUs that experiments may use, as indices or UUIDs; empty for none, None for those that are
         found.
@@ -61,6 +62,8 @@ class Settings:
         Whether third-party libraries are imported ahead for fresh processes, where that is safe.
     slack
         Where to report to on Slack; None for not.
+    slurm, ray
+        What these clusters have to be told.
     """
 
     repeat: int = 1
@@ -77,6 +80,8 @@ class Settings:
     breaker: bool = True
     warm: bool = True
     slack: SlackSettings | None = None
+    slurm: SlurmSettings = field(default_factory=SlurmSettings)
+    ray: RaySettings = field(default_factory=RaySettings)
 
 
 class _Wrong(Exception):
@@ -262,6 +267,17 @@ def _slack(value: Any) -> SlackSettings | None:
     return SlackSettings(channel, text)
 
 
+def _cluster(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def read_cluster(value: Any) -> Any:
+        try:
+            return read(value)
+        except ClusterError as error:
+            path = error.path[:-1] if error.is_key else error.path
+            raise _Wrong("", error.hint, path, says=str(error)) from None
+
+    return read_cluster
+
+
 def _check_message(settings: Settings) -> None:
     """See that the message for Slack mentions nothing but what it will be given."""
     if settings.slack is None or settings.slack.message is None:
@@ -283,10 +299,12 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "root": _root,
     "merge": _choice("replace", "deep"),
     "imports": _imports,
-    "executor": _choice("local", "inline"),
+    "executor": _choice("local", "inline", "slurm", "ray"),
     "grace": _duration,
     "fail_fast": _flag,
     "max_failures": _whole(1),
     "warm": _flag,
     "slack": _slack,
+    "slurm": _cluster(read_slurm),
+    "ray": _cluster(read_ray),
 }

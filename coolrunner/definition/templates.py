@@ -20,9 +20,11 @@ __all__ = [
     "BROKEN",
     "MARK",
     "SOLVE_MARK",
+    "SWEEP",
     "Broken",
     "Cascade",
     "ListTemplate",
+    "Swept",
     "Template",
     "Templates",
     "change_template",
@@ -37,6 +39,8 @@ __all__ = [
 MARK = "parse "
 #: What a string begins with that is resolved right before the experiment runs.
 SOLVE_MARK = "solve "
+#: The key of what an experiment's document varies, which is no part of any experiment.
+SWEEP = "Sweep"
 
 Steps = tuple[Any, ...]
 
@@ -44,7 +48,7 @@ Steps = tuple[Any, ...]
 class Template(dict[Any, Any]):
     """A mapping of a document, or its values: constants are read-only, the rest is to be evaluated.
 
-    Values are constants, `Expression`, `Template`, `ListTemplate` or `Broken`.
+    Values are constants, `Expression`, `Template`, `ListTemplate`, `Swept` or `Broken`.
     """
 
     __slots__ = ()
@@ -55,6 +59,13 @@ class ListTemplate:
     """A list with expressions in it."""
 
     items: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Swept:
+    """Stands for the value that a combination of a sweep has at a path."""
+
+    path: Steps
 
 
 class Broken:
@@ -116,6 +127,8 @@ def make_templates(definition: Definition, problems: Problems) -> Templates:
     made.default = _Maker(definition, 0, made, problems).mapping(definition.default)
     for number, mapping in enumerate(definition.experiments, start=1):
         made.experiments.append(_Maker(definition, number, made, problems).mapping(mapping))
+    for template in (made.default, *made.experiments):
+        template.pop(SWEEP, None)
     return made
 
 

@@ -10,10 +10,11 @@ from coolrunner.reporting.streams import Paint, painter, width_for, write_text
 from coolrunner.reporting.tables import Column, fit, is_numeric, layout, write_table
 from coolrunner.reporting.text import brief, cut, one_line, pad, pairs, short_keys, width_of
 
-__all__ = ["PlanRow", "print_plan"]
+__all__ = ["PlanRow", "SweepShown", "print_plan", "print_sweeps"]
 
 # rich looks at each cell several times; beyond a few screens nobody looks at its lines any more.
 _RICH_LIMIT = 200
+_GAP = -1  # the index of a row that stands for several
 _NAME = 40
 _VALUE = 40
 
@@ -34,6 +35,8 @@ class PlanRow:
         The keys (dotted) in which it differs from the others, and their values.
     values
         Key, value as text, and place of origin of each parameter; shown by ``--dry -v``.
+    left_out
+        How many experiments between it and the row above are not shown.
     """
 
     index: int
@@ -41,6 +44,47 @@ class PlanRow:
     runs: bool
     differing: Mapping[str, Any] = field(default_factory=dict)
     values: Sequence[tuple[str, str, str]] = ()
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SweepShown:
+    """What one document of a plan varies.
+
+    Attributes
+    ----------
+    name
+        Its ``Name``.
+    size
+        How many experiments it makes, in words.
+    lines
+        The part (grid, zip, ...), the key or keys, their values or range, and how deep it is nested.
+    """
+
+    name: str
+    size: str
+    lines: Sequence[tuple[str, str, str, int]]
+
+
+def print_sweeps(sweeps: Sequence[SweepShown], *, width: int | None = None, file: TextIO) -> None:
+    """Print what the sweeps of a plan vary, above its experiments.
+
+    Parameters
+    ----------
+    width
+        How wide it may be; if not given the width of the terminal, or any where there is none.
+    """
+    paint = painter(file)
+    room = width if width is not None else width_for(file)
+    for sweep in sweeps:
+        text = f"{one_line(sweep.name)}: {sweep.size}\n"
+        kinds = [f"{'  ' * depth}{kind}" for kind, _, _, depth in sweep.lines]
+        wide = max(map(width_of, kinds), default=0)
+        keys = min(max((width_of(keys) for _, keys, _, _ in sweep.lines), default=0), _NAME)
+        for kind, (_, names, values, _) in zip(kinds, sweep.lines, strict=True):
+            line = f"  {pad(kind, wide)}  {pad(one_line(names), keys)}  {one_line(values)}".rstrip()
+            text += f"{paint(line if room is None else cut(line, room), 'dim')}\n"
+        write_text(file, text + "\n")
 
 
 def print_plan(
@@ -63,6 +107,7 @@ def print_plan(
         return
     paint = painter(file)
     room = width if width is not None else width_for(file)
+    rows = [part for row in rows for part in _with_gap(row)]
     columns = _columns(rows, room)
     dimmed = [not row.runs for row in rows]
     if not verbose and len(rows) <= _RICH_LIMIT:
@@ -74,17 +119,22 @@ def print_plan(
     write_text(file, "\n".join([head, rule, *body]) + "\n")
 
 
+def _with_gap(row: PlanRow) -> Sequence[PlanRow]:
+    """Return a row, and before it one that stands for those left out."""
+    return (PlanRow(_GAP, f"… {row.left_out:,} more", False), row) if row.left_out else (row,)
+
+
 def _columns(rows: Sequence[PlanRow], width: int | None) -> list[Column]:
     columns = [
-        Column("index", [str(row.index) for row in rows], right=True),
+        Column("index", ["…" if row.index == _GAP else str(row.index) for row in rows], right=True),
         Column("Name", [cut(one_line(row.name), _NAME) for row in rows]),
     ]
     keys = list(dict.fromkeys(key for row in rows for key in row.differing))
     if not keys:
         return columns
     names = short_keys(keys) if len(keys) <= 100 else {}
-    filled = sum(len(row.differing) for row in rows)
-    if names and filled * 2 >= len(rows) * len(keys):
+    full = [row.differing for row in rows if row.index != _GAP]
+    if names and sum(map(len, full)) * 2 >= len(full) * len(keys):
         own = [_column(rows, key, names[key]) for key in keys]
         if not fit([*columns, *own], width)[1]:
             return [*columns, *own]

@@ -192,7 +192,7 @@ QUEUE = "# a queue\n---\nName: first\n---\nName: b\n"
         ("Resources: {cpus: 0}", (6, 19), "Resources.cpus is 0"),
         ("After: [true]", (6, 9), "After[0] is true; the name of an experiment"),
         ("STARTED: now", (6, 1), "STARTED is written by the runner and cannot be set"),
-        ("Sweep: 3", (6, 1), "Sweep is kept for the runner, which does not support it yet"),
+        ("Sweep: 3", (6, 1), "a document in a queue is one experiment, so that it has no Sweep"),
         ("REP: -1", (6, 6), "REP is -1; a whole number from 0 was expected"),
         ("RND_IDX: x", (6, 10), "RND_IDX is 'x'; a whole number was expected"),
         ("Repeat: 3", (6, 1), "a document in a queue is one experiment and cannot be repeated"),

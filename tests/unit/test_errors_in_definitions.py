@@ -446,12 +446,6 @@ def test_a_queue_is_not_the_definition_and_no_log(project: Path) -> None:
     assert place(found) == (4, 10)
 
 
-@pytest.mark.parametrize("key", ["Sweep"])
-def test_what_the_runner_cannot_do_yet_is_refused(key: str) -> None:
-    """CR-10: a Module would silently not get what they promise."""
-    assert "is kept for the runner, which does not support it yet" in problem(f"{HEAD}{key}: 1\n").message
-
-
 def test_a_key_that_is_no_name_is_an_error() -> None:
     """CR-01."""
     found = problems(f"{HEAD}on: 1\n7: 1\n~: 1\n")

@@ -205,3 +205,17 @@ def test_a_place_where_no_experiment_is_is_told() -> None:
     assert found.message == "in x of experiment 'b': E[-2]: only 1 experiment comes before this one"
     first = problem(study("Name: a\nx: solve E[-1].ACC"))
     assert first.message.endswith("E[-1]: no experiments come before this one")
+
+
+def test_after_waits_for_all_experiments_of_a_sweep_by_its_name() -> None:
+    text = (
+        "{}\n---\nName: s\nSweep: {grid: {a: [1, 2]}}\n---\nName: t\nAfter: s\n---\nName: u\nAfter: s a=2\n"
+    )
+    first, second, third, fourth = read(text).experiments
+    assert third.needs == (first.id, second.id)
+    assert fourth.needs == (second.id,)
+
+
+def test_a_circle_through_a_sweep_is_an_error() -> None:
+    text = "{}\n---\nName: s\nAfter: t\nSweep: {grid: {a: [1, 2]}}\n---\nName: t\nAfter: s\n"
+    assert "wait for each other" in problems(text)[0].message

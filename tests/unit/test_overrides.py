@@ -183,3 +183,10 @@ def test_anything_else_belongs_to_the_module(argument: str) -> None:
 def test_several_wrong_overrides_are_told_together() -> None:
     """CR-08."""
     assert len(problems("lr: 1\n---\nName: a\n", "+x", "+y=[", "+a..b=1", "+lr.x=1", "+Global.x=1")) == 5
+
+
+def test_a_sweep_on_the_command_line_may_hold_distributions_in_braces() -> None:
+    text = "{}\n---\nName: s\n"
+    found = experiments(text, "+Sweep={random: {a: uniform(0, 1)}, n: 3}")
+    assert len(found) == 3
+    assert all(0 <= values["a"] <= 1 for values in found)

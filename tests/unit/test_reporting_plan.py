@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from coolrunner.reporting.plan import PlanRow, print_plan
+from coolrunner.reporting.plan import PlanRow, SweepShown, print_plan, print_sweeps
 from tests.terminal import Terminal
 
 ROWS = [
@@ -97,3 +97,29 @@ def test_on_a_terminal_what_never_runs_is_dim(monkeypatch: pytest.MonkeyPatch) -
         terminal.close()
         dim = [line for line in terminal.raw.splitlines() if "\x1b[2m" in line and "skip" in line]
         assert len(dim) == 1
+
+
+def test_what_a_sweep_varies_stands_in_lines_of_its_own() -> None:
+    lines = [
+        ("grid", "optimizer.lr", "0.1, 0.01", 0),
+        ("union", "", "optimizer=sgd", 0),
+        ("grid", "momentum", "0.9, 0.99", 1),
+    ]
+    file = io.StringIO()
+    print_sweeps([SweepShown("search", "5 combinations", lines)], file=file)
+    assert file.getvalue().splitlines() == [
+        "search: 5 combinations",
+        "  grid    optimizer.lr  0.1, 0.01",
+        "  union                 optimizer=sgd",
+        "    grid  momentum      0.9, 0.99",
+        "",
+    ]
+
+
+def test_what_is_left_out_in_the_middle_is_said_to_be() -> None:
+    rows = [PlanRow(0, "s a=0", True, {"a": 0}), PlanRow(9, "s a=9", True, {"a": 9}, left_out=8)]
+    assert [line.split() for line in printed(rows)[2:]] == [
+        ["0", "s", "a=0", "0"],
+        ["…", "…", "8", "more"],
+        ["9", "s", "a=9", "9"],
+    ]

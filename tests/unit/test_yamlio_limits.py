@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from coolrunner.errors import YamlError
-from coolrunner.results.logs import read_logs
-from coolrunner.results.sources import LogFile, Report
+from coolrunner.results.logs.reading import read_logs
+from coolrunner.results.logs.sources import LogFile, Report
 from coolrunner.yamlio import lines, read_text, reading, source
 
 
