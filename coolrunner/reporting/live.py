@@ -43,6 +43,7 @@ _GATHER = 0.04
 _WAITING = 1000
 _PATIENCE = 10.0
 _TRACEBACK_LINES = 7
+_SHOW = threading.Event()
 
 
 class LiveListener:
@@ -64,7 +65,9 @@ class LiveListener:
         self._summary = summary
         self._progress = Progress()
         self._outputs: dict[str, Output] = {}
-        self._events: queue.Queue[Event | None] = queue.Queue(_WAITING)
+        self._events: queue.Queue[Event | threading.Event | None] = queue.Queue(_WAITING)
+        self._hidden = False
+        self._waiting: list[threading.Event] = []  # set once the region is gone
         self._failure: Exception | None = None
         self._thread: threading.Thread | None = None
         self._above: list[bytes] = []
@@ -84,6 +87,18 @@ class LiveListener:
             self._events.put(event)
         elif isinstance(event, Notice) and event.level != "info":  # closed; another listener has a last word
             write_notice(event, self._stderr, painter(self._stderr))
+
+    def hide(self) -> None:
+        """Take the region away until `show`: somebody else is going to write to the terminal."""
+        if self._thread is not None and self._failure is None:
+            hidden = threading.Event()
+            self._events.put(hidden)
+            hidden.wait(_PATIENCE)
+
+    def show(self) -> None:
+        """Draw the region again."""
+        if self._thread is not None:
+            self._events.put(_SHOW)
 
     def close(self) -> None:
         """Draw what is left and take the region away."""
@@ -125,13 +140,20 @@ class LiveListener:
     def _draw(self) -> None:
         region, above = self._region, b"".join(self._above)
         self._above.clear()
-        if self._idle:
+        if self._idle or self._hidden:
             region.draw(above, ())
+            for event in self._waiting:
+                event.set()
+            self._waiting.clear()
             return
         unfinished = [text for output in self._outputs.values() if (text := output.unfinished())]
         region.draw(above, frame(self._progress, unfinished, *region.size(), time.monotonic()))
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: Event | threading.Event) -> None:
+        if isinstance(event, threading.Event):
+            self._hidden = event is not _SHOW
+            self._waiting += [event] * self._hidden
+            return
         if isinstance(event, OutputWritten):
             self._above.append(self._outputs.setdefault(event.id, Output()).feed(event.data))
             return

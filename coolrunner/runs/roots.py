@@ -14,7 +14,7 @@ __all__ = ["root_around", "roots_under"]
 
 _LEVELS = 3
 # The launcher makes directories in directories here, as many as its variants have levels.
-_LAUNCHED, _ALL_LEVELS = ("data", "local"), 100
+_LAUNCHED, _ALL_LEVELS = {("data", "local"), ("data", "slurm")}, 100
 _NEVER = {"__pycache__", "node_modules", "site-packages"}
 
 
@@ -44,7 +44,7 @@ def _roots(path: Path, levels: int) -> Iterator[Root]:
     if layout is not None:
         yield Root(path, layout)
         return
-    if path.parts[-2:] == _LAUNCHED:
+    if path.parts[-2:] in _LAUNCHED:
         levels = _ALL_LEVELS
     if not levels:
         return
