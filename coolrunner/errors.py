@@ -17,6 +17,7 @@
     │       └── RunWriteError   the disk did not take what a run wrote (also an OSError)
     ├── ReadOnlyError           a Module changed one of its inputs (also an AttributeError)
     ├── SolveError              a ``solve`` value could not be resolved
+    ├── CommandError            the program of an experiment went wrong
     ├── NotPlainError           a value has no plain form (YAML cannot hold it)
     ├── IllegalMove             a status was to change in a way that makes no sense
     ├── BackendError            the machinery that runs experiments broke down
@@ -32,6 +33,7 @@ __all__ = [
     "BackendError",
     "BadNameError",
     "BadRootError",
+    "CommandError",
     "CoolrunnerError",
     "DefinitionError",
     "IllegalMove",
@@ -186,6 +188,22 @@ class ReadOnlyError(CoolrunnerError, AttributeError, TypeError):
 
 class SolveError(CoolrunnerError):
     """A ``solve`` value could not be resolved in the process that runs the experiment."""
+
+
+class CommandError(CoolrunnerError):
+    """The program of an experiment could not be started, or went wrong.
+
+    Parameters
+    ----------
+    message
+        What happened; below its first line the last that the program said.
+    kind
+        As that of `coolrunner.execution.base.Outcome`.
+    """
+
+    def __init__(self, message: str, kind: str = "exception") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class NotPlainError(CoolrunnerError, TypeError):

@@ -122,6 +122,9 @@ class Slot:
         In bytes; None where none was asked for.
     environment
         The variables that go with it.
+    rank, local_rank, world_size
+        Where one experiment runs in several processes on a cluster: which of them this is, counted from 0,
+        which of those on its machine, and how many there are.
     """
 
     number: int = 0
@@ -129,6 +132,9 @@ class Slot:
     gpus: tuple[str, ...] = ()
     memory: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    rank: int = 0
+    local_rank: int = 0
+    world_size: int = 1
 
 
 def _whole_process() -> Slot:

@@ -82,7 +82,7 @@ class Outcome:
     warnings
         What a person should know of it.
     run
-        Its run directory, as logs name it; empty for none.
+        Its run directory, as logs name it; empty for none, or for the one that was ordered.
     sources
         What the run remembers of the project's files that it imported.
     """
@@ -168,7 +168,8 @@ class Backend(Protocol):
     """Starts jobs on slots; every backend passes one contract test.
 
     A job is started in three steps: `reserve` a slot, make a `Job` of it, and `start` that. From then on
-    the slot is the backend's, which takes it back before it reports the end of the job.
+    the slot is the backend's, which takes it back before it reports the end of the job. What a job has left
+    elsewhere is removed at the earliest when the reports that come after its end are asked for.
     """
 
     @property
@@ -181,6 +182,10 @@ class Backend(Protocol):
 
         None where only the end of a job of this backend can change the answer.
         """
+
+    @property
+    def outlives(self) -> bool:
+        """Whether running jobs go on where their runner is gone, and a later runner takes them up."""
 
     def reserve(self, resources: Resources) -> Slot | None:
         """Return a slot for one job that needs these; None while they are in use."""
@@ -207,4 +212,4 @@ class Backend(Protocol):
         """End running jobs at once, all or these; those that had not finished are interrupted."""
 
     def close(self) -> None:
-        """End whatever still runs, and let go of everything."""
+        """End whatever still runs, where it does not outlive its runner, and let go of everything."""

@@ -14,11 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coolrunner.errors import BackendError
 from coolrunner.execution.pinning import Pin, PinBoard
 from coolrunner.execution.wire import FrameReader, pack, plain_loads, send
+
+if TYPE_CHECKING:
+    from coolrunner.execution.here import ForkedProcess
 
 __all__ = ["WARM_LIMIT", "Forker", "Forkers"]
 
@@ -45,6 +48,8 @@ class Forker:
         First on the import path of the experiments.
     environment
         The variables of the helper, and so of what it forks.
+    here
+        Whether it is made of this very process, and knows what was defined in it.
 
     Attributes
     ----------
@@ -63,14 +68,20 @@ class Forker:
         It cannot be started.
     """
 
-    def __init__(self, directory: str, environment: Mapping[str, str] | None) -> None:
+    def __init__(self, directory: str, environment: Mapping[str, str] | None, *, here: bool = False) -> None:
         self.jobs: set[str] = set()
         self.imported = 0
         self.warm_by = 0.0
         self._frames = FrameReader()
         self.sock, theirs = socket.socketpair()
         code = _HELPER.format(path=sys.path, control=theirs.fileno(), directory=directory)
+        self._process: subprocess.Popen[bytes] | ForkedProcess
         try:
+            if here:
+                from coolrunner.execution.here import ForkedProcess
+
+                self._process = ForkedProcess(theirs.fileno(), self.sock.fileno(), directory, environment)
+                return
             self._process = subprocess.Popen(
                 [sys.executable, *_interpreter_options(), "-c", code],
                 stdin=subprocess.DEVNULL,
@@ -137,9 +148,9 @@ class Forker:
         """Wait for its end."""
         try:
             self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, TimeoutError):
             self._process.kill()
-            self._process.wait()
+            self._process.wait(timeout=5)
 
 
 class Forkers:
@@ -153,6 +164,8 @@ class Forkers:
         Where the versions of the user's files are kept.
     warm
         Whether libraries are imported ahead.
+    here
+        Whether they are made of this very process.
     selector
         Where their sockets are listened to, under themselves as data.
     wake
@@ -166,13 +179,15 @@ class Forkers:
         environment: Mapping[str, str] | None,
         board: PinBoard,
         warm: bool,
+        here: bool = False,
         selector: selectors.BaseSelector,
         wake: socket.socket,
     ) -> None:
         self._directory = directory
         self._environment = environment
         self._board = board
-        self._warm = warm
+        self._warm = warm and not here
+        self._here = here
         self._selector = selector
         self._wake = wake
         self._libraries: dict[str, None] = {}
@@ -223,7 +238,7 @@ class Forkers:
 
     def _launch(self) -> Forker:
         self._ending = [forker for forker in self._ending if not forker.is_over()]
-        forker = Forker(self._directory, self._environment)
+        forker = Forker(self._directory, self._environment, here=self._here)
         self._selector.register(forker.sock, selectors.EVENT_READ, forker)
         if self._board.pins:
             forker.give(self._board.pins)

@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from coolrunner.errors import BackendError
@@ -50,6 +50,9 @@ class LocalBackend(Pooled):
         has returned.
     pool
         The slots; by default one at a time, of the whole process.
+    here
+        Whether they know what is defined in this process by now, and stands in no file; then nothing is
+        imported ahead.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class LocalBackend(Pooled):
         warm: bool = True,
         grace: float = 10.0,
         pool: SlotPool | None = None,
+        here: bool = False,
     ) -> None:
         super().__init__(pool or SlotPool())
         self._board = board
@@ -84,9 +88,12 @@ class LocalBackend(Pooled):
             environment={**os.environ, **threads} if threads else None,
             board=board,
             warm=warm and sys.platform == "linux",
+            here=here,
             selector=self._selector,
             wake=self._wake,
         )
+        if here:  # now, before a console has its thread
+            self._forkers.ready(idle=True)
 
     # --- the backend's verbs, but those for slots ---
 
@@ -114,6 +121,11 @@ class LocalBackend(Pooled):
         for pipe in outputs:
             os.set_blocking(pipe, False)
             self._selector.register(pipe, selectors.EVENT_READ, running)
+
+    def give(self, pins: Mapping[str, pinning.Pin]) -> None:
+        """Take versions of the user's files that were imported on other machines."""
+        self._board.add(pins)
+        self._forkers.give(pins)
 
     def _pipes(self, job: Job) -> tuple[dict[int, int | None], list[int]]:
         """Return the pipes for a job's output: the ends to read, with what to pass it on to; to write."""

@@ -39,6 +39,11 @@ class Pooled:
         """Seconds after which to ask for a slot again."""
         return self._pool.retry_after
 
+    @property
+    def outlives(self) -> bool:
+        """False: what runs on this machine ends with its runner."""
+        return False
+
     def reserve(self, resources: Resources) -> Slot | None:
         """Return a slot, or None while what it takes is in use."""
         slot = self._pool.reserve(resources)

@@ -229,7 +229,12 @@ class Running:
         elif self.interrupted and outcome.ending is Ending.FAILED:
             # What it raised, or died of, came of the interrupt.
             outcome.ending, outcome.kind = Ending.INTERRUPTED, "interrupted"
-        elif outcome.ending is Ending.FAILED and outcome.kind == "exception" and self.memory.shortage():
+        elif (
+            outcome.ending is Ending.FAILED
+            and outcome is self._told  # of a process that died by itself that has been asked
+            and outcome.kind in ("exception", "exit", "signal")
+            and self.memory.shortage()
+        ):
             outcome.warnings.append(
                 "meanwhile a process was killed by the kernel for want of memory; it may be one of this "
                 "experiment's"

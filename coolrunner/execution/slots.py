@@ -126,6 +126,8 @@ class SlotPool:
 
     def impossible(self, resources: Resources) -> str:
         """Say why these can never be reserved, such as ``asks for 8 GPUs; this runner has 2``."""
+        if several := resources.beyond_one_machine():
+            return f"{several}; this runner has one machine (Global.executor: slurm has more)"
         if not (resources.cpus or resources.gpus or resources.memory):
             return ""
         machine = self._machine

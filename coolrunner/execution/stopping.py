@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -49,6 +51,8 @@ class Stop:
         SIGTERM or the like has ended it.
     keep
         What is left is to be written to a file, now.
+    left
+        Whoever was to come back to the study has not done so, and ends it.
     """
 
     def __init__(self) -> None:
@@ -62,6 +66,7 @@ class Stop:
         self.broken = False
         self.terminated = False
         self.keep = False
+        self.left = False
         self._presses = 0
         self._until = 0.0
 
@@ -82,6 +87,11 @@ class Stop:
         if not is_interrupt or self.kill_now or self.final:
             self.final = True
             self.by_failures = False
+
+    def leave(self) -> None:
+        """Take notice that nobody waits for the study any more."""
+        self.left = self.requested = self.final = True
+        self.reason = "its results are not waited for any more"
 
     def end_by_failures(self) -> None:
         """End the study once what runs has ended."""
@@ -128,6 +138,15 @@ class Interrupts:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def lifted(self) -> Iterator[None]:
+        """Let signals mean for a while what they meant before."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._noted.append(number)

@@ -11,13 +11,14 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from coolrunner.definition.expressions import Imports
 from coolrunner.definition.modules import parse_module
 from coolrunner.definition.names import GIVEN_NAMES, RUNNER_KEYS
-from coolrunner.errors import SolveError
+from coolrunner.errors import CommandError, SolveError
 from coolrunner.execution.attempt import Attempt
 from coolrunner.execution.base import Ending, Job, Outcome, Past
 from coolrunner.execution.solving import solve
@@ -27,6 +28,7 @@ from coolrunner.yamlio.plain import to_plain
 __all__ = ["TimedOut", "run_job"]
 
 _OURS = str(Path(__file__).parent)
+_COMMAND = str(Path(__file__).with_name("command.py"))
 _EXPERIMENT = Experiment.__init__.__code__.co_filename
 
 
@@ -66,7 +68,7 @@ def run_job(
             if capture:
                 attempt.capture(around)
             inputs, outcome.solved = solve(job.inputs, Imports(dict(job.imports)), past)
-            function = _function(inputs)
+            function = _function(inputs, job.id, alone=not capture)
             experiment = Experiment(inputs, None, lambda: _slot(job.slot or Slot()), attempt.find)
             for key in (*RUNNER_KEYS, "REP", "RND_IDX"):
                 experiment.get(key)  # the runner's own: no Module is expected to read them
@@ -90,6 +92,8 @@ def run_job(
         _fail(outcome, late, "timeout")
     except MemoryError as error:
         _fail(outcome, error, "memory")
+    except CommandError as error:
+        _fail(outcome, error, error.kind)
     except BaseException as error:
         _fail(outcome, error, "exception")
     outcome.elapsed = time.perf_counter() - begin
@@ -111,7 +115,11 @@ def _slot(given: Slot) -> Slot:
     return replace(given, cpus=cpus, gpus=gpus)
 
 
-def _function(inputs: Mapping[str, Any]) -> Callable[[Experiment], Any]:
+def _function(inputs: Mapping[str, Any], identity: str, *, alone: bool) -> Callable[[Experiment], Any]:
+    if inputs.get("Command") is not None:
+        from coolrunner.execution.command import main  # here: most experiments are Modules
+
+        return partial(main, identity=identity, alone=alone)
     run = inputs.get("Run")
     if run is not None:
         if not callable(run):
@@ -177,19 +185,22 @@ def _describe(outcome: Outcome, error: BaseException) -> None:
         if not (file.startswith((_OURS, "<frozen importlib")) or file == importlib.__file__):
             break
         trace = trace.tb_next
-    if isinstance(error, SolveError):
+    says_all = isinstance(error, (SolveError, CommandError))
+    if says_all or (trace is not None and trace.tb_frame.f_code.co_filename == _COMMAND):
         trace = error.__cause__.__traceback__ if error.__cause__ else None
     try:
         # Indented lines show code, and those after the message are its notes.
         lines = traceback.format_exception_only(type(error), error)
         named = next((line for line in lines if not line.startswith(" ")), lines[-1])
-        text = str(error) if isinstance(error, SolveError) else named
+        text = str(error) if says_all else named
         outcome.error = _encodable(text.strip().partition("\n")[0]).removeprefix("coolrunner.errors.")
         told = traceback.TracebackException(type(error), error, trace)
         while len(told.stack) > 1 and told.stack[-1].filename == _EXPERIMENT:
             told.stack.pop()  # the user's line that met a read-only input, not ours that refused it
         shown = "".join(told.format())
-        outcome.traceback = _encodable(shown).replace("\ncoolrunner.errors.", "\n")
+        outcome.traceback = (
+            _encodable(shown).removeprefix("coolrunner.errors.").replace("\ncoolrunner.errors.", "\n")
+        )
     except Exception:
         outcome.error = f"{type(error).__name__} (whose message cannot be shown)"
         outcome.traceback = "".join(traceback.format_tb(trace))

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from coolrunner.results.logs import read_logs
-from coolrunner.results.sources import LogFile, Report
+from coolrunner.results.logs.reading import read_logs
+from coolrunner.results.logs.sources import LogFile, Report
 from tests.studies import Finished, Project, Started, until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -35,8 +35,12 @@ from coolrunner.execution.forker import Forker
 from coolrunner.execution.inline import InlineBackend
 from coolrunner.execution.local import LocalBackend
 from coolrunner.execution.pinning import PinBoard
+from coolrunner.execution.ray_backend import RayBackend
 from coolrunner.execution.slots import Slot, SlotPool
+from coolrunner.execution.slurm import SlurmBackend
 from coolrunner.experiment import Experiment, freeze
+from tests.ray_clusters import needs_ray, shared_settings
+from tests.slurm import needs_slurm, shared_slurm
 from tests.studies import runs
 
 Make = Callable[[PinBoard, str], Backend]
@@ -48,7 +52,24 @@ BACKENDS: dict[str, Make] = {
         board, directory, capture=True, grace=1.0, pool=SlotPool(jobs=3)
     ),
 }
+#: What a backend needs that is not always there.
+MARKS: dict[str, Sequence[pytest.MarkDecorator]] = {}
 _numbers = iter(range(1_000_000))
+
+
+def _ray(board: PinBoard, directory: str) -> Backend:
+    return RayBackend(board, directory, settings=shared_settings(), jobs=3, capture=True, grace=1.0)
+
+
+def _slurm(board: PinBoard, directory: str) -> Backend:
+    shared_slurm()
+    return SlurmBackend(board, directory, Path(directory, ".jobs"), jobs=3, capture=True, grace=1.0)
+
+
+BACKENDS["slurm"] = _slurm
+MARKS["slurm"] = [needs_slurm, pytest.mark.slow]
+BACKENDS["ray"] = _ray
+MARKS["ray"] = [needs_ray, pytest.mark.slow]
 
 
 class Before(Past):
@@ -130,7 +151,7 @@ class Bench:
         return slot
 
 
-@pytest.fixture(params=list(BACKENDS))
+@pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in BACKENDS])
 def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """One backend after the other."""
     monkeypatch.chdir(tmp_path)
@@ -453,6 +474,8 @@ def test_what_went_wrong_is_told_apart(bench: Bench, statement: str, kind: str) 
 def test_closing_ends_what_still_runs(bench: Bench) -> None:
     if isinstance(bench.backend, InlineBackend):
         pytest.skip("nothing runs outside start")
+    if bench.backend.outlives:
+        pytest.skip("what runs elsewhere goes on")
     name = bench.module(
         "import os, time\n"
         "def main(exp):\n    open('pid', 'w').write(f'{os.getpid()}\\n')\n    time.sleep(300)\n"
@@ -487,16 +510,26 @@ SLEEPS = """
 """
 
 
+#: Backends that run several jobs at once.
+SEVERAL = [pytest.param(name, marks=MARKS.get(name, ())) for name in ("local, several", "ray")]
+of_each = pytest.mark.parametrize("several", SEVERAL, indirect=True)
+
+
 @pytest.fixture
-def several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def several(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bench]:
     """A backend with three slots, all of which run an experiment that waits."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runtime").mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
-    bench = Bench(BACKENDS["local, several"](PinBoard(time.time_ns()), str(tmp_path)), tmp_path)
+    made_by = getattr(request, "param", "local, several")
+    bench = Bench(BACKENDS[made_by](PinBoard(time.time_ns()), str(tmp_path)), tmp_path)
     module = bench.module(SLEEPS)
     for name in ("a", "b", "c"):
-        timeout = 0.5 if name == "c" else None
+        # Elsewhere all three may have to begin at first.
+        soon = 0.5 if made_by == "local, several" else 5.0
+        timeout = soon if name == "c" else None
         bench.start(name, {"Module": module, "Name": name}, timeout, slot=bench.reserve())
     assert bench.backend.reserve(Resources()) is None
     bench.hear(lambda: all((tmp_path / name).exists() for name in "abc"), "three that run")
@@ -521,6 +554,7 @@ def test_several_jobs_run_at_the_same_time_each_on_its_slot(several: Bench) -> N
         assert b"".join(output) == f"I am {name}\n".encode()
 
 
+@of_each
 @pytest.mark.parametrize("verb", ["interrupt", "kill"])
 def test_one_of_several_jobs_is_stopped(several: Bench, verb: str) -> None:
     getattr(several.backend, verb)(["b", "unknown"])
@@ -531,6 +565,7 @@ def test_one_of_several_jobs_is_stopped(several: Bench, verb: str) -> None:
     assert several.end("a").ending is Ending.FINISHED
 
 
+@of_each
 @pytest.mark.parametrize("verb", ["interrupt", "kill"])
 def test_all_jobs_are_stopped(several: Bench, verb: str) -> None:
     getattr(several.backend, verb)()
