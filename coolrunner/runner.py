@@ -6,7 +6,7 @@ Begin with `Study.run`: it is the whole program in a few lines.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,11 +44,13 @@ from coolrunner.study.lanes import Lanes
 from coolrunner.study.outcomes import Outcomes
 from coolrunner.study.past import PastIndex
 from coolrunner.study.records import check_logs
+from coolrunner.study.searching import Searches
 from coolrunner.study.stopper import Stopper
 
 if TYPE_CHECKING:
     from coolrunner.queue.file import FileQueue
     from coolrunner.queue.memory import MemoryQueue
+    from coolrunner.study.search_plans import SearchPlan
 
 __all__ = ["RunOptions", "Study"]
 
@@ -76,6 +78,8 @@ class RunOptions:
         Returns what a person has typed and not been heard yet; None where nobody is there to type.
     keep
         Makes a file of the queue, where that is in memory; None where it is a file.
+    resumes
+        Whether what is complete stays so, searches among it.
     """
 
     argv: Sequence[str] = ()
@@ -84,6 +88,7 @@ class RunOptions:
     ask: Callable[[], str] | None = None
     keep: Callable[[], FileQueue[Planned]] | None = None
     project: str = ""
+    resumes: bool = False
 
 
 class Study:
@@ -103,6 +108,13 @@ class Study:
         See `RunOptions`.
     items
         What is put into the queue as the study begins.
+    searches
+        What puts experiments into it as results come in.
+
+    Attributes
+    ----------
+    finished
+        What came of it, once it is over.
     """
 
     def __init__(
@@ -113,6 +125,7 @@ class Study:
         announcer: Announcer,
         options: RunOptions = RunOptions(),
         items: Sequence[Planned] = (),
+        searches: Sequence[SearchPlan] = (),
     ) -> None:
         self._brief = brief
         self._backend = backend
@@ -120,6 +133,7 @@ class Study:
         self._options = options
         self._items = items
         self._emit = emit = announcer.emit
+        self.finished: StudyFinished | None = None
         self._running: dict[str, Planned] = {}
         self._paused = ""
         self._interrupts = Interrupts()
@@ -128,6 +142,14 @@ class Study:
         self._lanes = Lanes(self._holder, backend, emit)
         self._past = PastIndex(self._holder)
         self._directories = RunDirectories(brief.name, brief.settings.root, options.project)
+        self._searches = Searches(
+            searches,
+            self._holder,
+            emit,
+            self._directories.shown,
+            lambda: backend.slots,
+            go_on=options.resumes,
+        )
         self._stopper = Stopper(
             self._stop,
             self._holder,
@@ -155,6 +177,27 @@ class Study:
         UsageError, LogError, RunError, ListenerError, QueueError
             The study cannot begin; nothing has run.
         """
+        for _ in self.steps(lambda: False):
+            pass
+        assert self.finished is not None
+        return self.finished
+
+    def steps(self, due: Callable[[], bool]) -> Iterator[None]:
+        """Run what waits, and pause whenever the caller is to do something meanwhile.
+
+        In a pause signals are the caller's, and experiments go on, but nobody looks after them. Who does
+        not come back from it (closes this iterator) ends the study.
+
+        Parameters
+        ----------
+        due
+            Whether there is to be a pause now.
+
+        Raises
+        ------
+        UsageError, LogError, RunError, ListenerError, QueueError
+            The study cannot begin; nothing has run.
+        """
         began = time.monotonic()
         self._check_logs()
         self._directories.prepare()
@@ -166,7 +209,14 @@ class Study:
                 self._start_experiments()
                 self._hear_reports()
                 self._heed_interrupts()
-            return self._end(began)
+                if due() and not self._stop.left:
+                    try:
+                        with self._interrupts.lifted():
+                            yield
+                    except GeneratorExit:
+                        self._stop.leave()
+                        self._heed_interrupts()
+            self.finished = self._end(began)
 
     # --- the steps ---
 
@@ -179,6 +229,7 @@ class Study:
     def _begin(self) -> None:
         queue = self._holder.queue
         queue.put(self._items)
+        self._searches.begin()
         ledger = queue.ledger
         waiting = ledger.waiting()
         if self._items:
@@ -186,7 +237,10 @@ class Study:
         else:
             shown = [queue.item(entry) for entry in waiting[:_LOOKED_AT]]
         self._outcomes.differing = differing_keys([item.experiment.inputs for item in shown])
-        self._emit(StudyStarted(self._brief.name, len(waiting), self._brief.skipped))
+        self._outcomes.differing += [
+            path for path in self._searches.paths if path not in self._outcomes.differing
+        ]
+        self._emit(StudyStarted(self._brief.name, len(waiting) + self._searches.left, self._brief.skipped))
         for warning in self._brief.warnings:
             self._emit(Notice(warning))
 
@@ -198,7 +252,9 @@ class Study:
     def _has_work(self) -> bool:
         """Whether something may still be started here without a person's doing more."""
         queue = self._holder.queue
-        if queue.is_unclear() or (self._paused and len(queue)) or self._lanes.any_possible():
+        if queue.is_unclear() or (self._paused and self._holder.left) or self._lanes.any_possible():
+            return True
+        if self._searches.goes_on(self._running):
             return True
         return queue.ledger.next_time() is not None or queue.awaits_others()
 
@@ -207,6 +263,7 @@ class Study:
         if self._stop.phase is not Phase.ENDED:
             try:
                 self._holder.queue.refresh()
+                self._search()
             except QueueError as error:
                 self._outcomes.break_off(error)
         for message, level in self._holder.queue.messages():
@@ -221,6 +278,13 @@ class Study:
             self._stopper.cancel(self._running[identity])
         if self._options.ask and self._listens and (typed := self._options.ask()):
             self._hear_person(typed)
+
+    def _search(self) -> None:
+        """Let searches hear of what has ended, and ask for more."""
+        is_halted = self._outcomes.paused or self._holder.ledger.paused
+        asks = self._stop.phase is Phase.NONE and not self._stop.requested and not is_halted
+        self._searches.step(asks=asks, here=self._running)
+        self._searches.watch()
 
     @property
     def _listens(self) -> bool:
@@ -257,6 +321,7 @@ class Study:
         outcome = self._directories.finished(planned, earlier) if earlier else None
         if outcome is not None:
             self._backend.release(slot)
+            self._searches.ended(planned, outcome)
             self._outcomes.take(planned, outcome)
             return
         self._running[planned.id] = planned
@@ -277,7 +342,10 @@ class Study:
         self._backend.start(job, self._past.of(planned))
 
     def _hear_reports(self) -> None:
-        waits = (self._stop.remaining(), self._holder.queue.next_look(), self._backend.retry_after)
+        waits = (
+            *(self._stop.remaining(), self._holder.queue.next_look()),
+            *(self._backend.retry_after, self._searches.next_look()),
+        )
         timeout = min((wait for wait in waits if wait is not None), default=None)
         if self._options.ask and self._listens:
             timeout = _LOOK if timeout is None else min(timeout, _LOOK)
@@ -302,13 +370,22 @@ class Study:
             self._stopper.ended(report.id)
             planned = self._running.pop(report.id)
             self._directories.ended(planned, report.outcome)
+            self._searches.ended(planned, report.outcome)
             self._outcomes.take(planned, report.outcome)
 
     def _heed_interrupts(self) -> None:
         self._interrupts.check(self._stop)
+        if self._stop.terminated and self._running and self._backend.outlives:
+            count = len(self._running)
+            what = "1 experiment goes" if count == 1 else f"{count} experiments go"
+            self._emit(
+                Notice(f"{what} on without this runner; the next start with --resume takes up what is left")
+            )
+            self._running.clear()
         self._stopper.step(runs=bool(self._running), paused=bool(self._outcomes.paused))
 
     def _end(self, began: float) -> StudyFinished:
+        self._end_searches()
         self._outcomes.emit_unread()
         self._emit_left_behind()
         counts, records, stop = self._outcomes.counts, self._outcomes.records, self._stop
@@ -341,6 +418,13 @@ class Study:
         )
         self._emit(finished)
         return finished
+
+    def _end_searches(self) -> None:
+        try:
+            self._searches.step(asks=False, here=self._running)
+            self._searches.close()
+        except QueueError as error:
+            self._outcomes.break_off(error)
 
     def _emit_left_behind(self) -> None:
         if self._stop.phase is not Phase.NONE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 import time
 from collections.abc import Mapping
 from functools import cached_property
@@ -40,6 +41,8 @@ class Lending:
         self._settings = opened.brief.settings
         self._jobs = options.jobs or self._settings.jobs
         self._inline = inline
+        self._cluster = not inline and self._settings.executor in ("slurm", "ray")
+        self._resumes = options.resume or options.append or bool(options.queue)
         self._uses_gpus = _uses_gpus(opened)
         self._gpus: int | None = None  # how many there are, once they were looked for
 
@@ -48,6 +51,16 @@ class Lending:
         from coolrunner.execution.pinning import PinBoard
 
         board, settings = PinBoard(time.time_ns()), self._settings
+        if self._cluster:
+            from coolrunner.study.clusters import cluster_backend, left_running
+
+            brief = self._opened.brief
+            told = "" if self._resumes else left_running(settings, brief.name)
+            if told:
+                sys.stderr.write(f"warning: {told}\n")
+            return cluster_backend(
+                settings, board, directory, study=brief.name, jobs=self._jobs, capture=capture
+            )
         if self._inline:
             from coolrunner.execution.inline import InlineBackend
 
@@ -72,6 +85,9 @@ class Lending:
 
         queue = self._opened.queue
         if isinstance(queue, MemoryQueue):
+            return
+        if self._cluster:  # what there is, its own queue knows
+            queue.lend({"jobs": self._jobs} if isinstance(self._jobs, int) else {})
             return
         machine = self._machine
         if self._uses_gpus:
@@ -122,6 +138,11 @@ def check_fit(plan: Plan, options: argparse.Namespace) -> None:
     DefinitionError
         It never can.
     """
+    if not options.inline and plan.settings.executor in ("slurm", "ray"):
+        from coolrunner.study.clusters import check_cluster
+
+        check_cluster(plan)
+        return
     asking = [p for p in plan.chosen if p.runs and p.experiment.inputs.get("Resources") is not None]
     if not asking:
         return

@@ -16,8 +16,7 @@ HELP = "write a small working study to begin from"
 _TEMPLATE = Path(__file__).parent / "template"
 _NEXT = """\
 coolrunner run --exp study.yaml
-coolrunner collect logs --dest collected
-coolrunner filter collected --filter "ACCURACY > 0.8" --sort ACCURACY --reverse --table
+coolrunner results --top 5 --by ACCURACY
 """
 
 

@@ -251,7 +251,7 @@ def _ended(view: View, entry: Entry) -> Iterator[Reason]:
 def _traceback(entry: Entry) -> str:
     if not entry.facts.log:
         return ""
-    from coolrunner.results.yamllog import failed_log
+    from coolrunner.results.logs.yamllog import failed_log
 
     return f"; more is in {failed_log(entry.facts.log)}"
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from coolrunner.definition.plan import Plan, Planned
     from coolrunner.queue.file import FileQueue
     from coolrunner.study.opening import Opened
+    from coolrunner.study.search_plans import SearchPlan
 
 __all__ = ["DEFAULT_DEFINITION", "keeper", "open_attached", "open_for"]
 
@@ -39,6 +40,7 @@ def open_for(options: argparse.Namespace, plan: Plan, read: Callable[..., Plan])
     from coolrunner.study.opening import open_memory, resume_memory
 
     _check(options)
+    searches = _searches(options, plan)
     name = options.queue_file or plan.settings.queue
     code = not options.no_code
 
@@ -52,6 +54,7 @@ def open_for(options: argparse.Namespace, plan: Plan, read: Callable[..., Plan])
         if options.wait:
             raise UsageError("--wait stays for what is added to a queue file; name one: --queue-file FILE")
         opened = resume_memory(again) if options.resume else open_memory(plan)
+        opened.searches = searches
     else:
         if os.name == "nt":
             raise UsageError("a queue file needs Linux or macOS; without one the queue is kept in memory")
@@ -61,11 +64,24 @@ def open_for(options: argparse.Namespace, plan: Plan, read: Callable[..., Plan])
         _check_path(path, plan)
         how = _how(options, path)
         if how == "resume":
-            opened = resume_file(again, path, code=code)
+            opened = resume_file(again, path, code=code, searches=searches)
         else:
-            opened = open_file(plan, path, code=code, append=how == "append")
+            opened = open_file(plan, path, code=code, append=how == "append", searches=searches)
+        opened.searches = searches
     _say_skipped(opened, options)
     return opened
+
+
+def _searches(options: argparse.Namespace, plan: Plan) -> list[SearchPlan]:
+    """Return the searches of a definition, which can be done."""
+    if not any(sweep.search for sweep in plan.sweeps.values()):
+        return []
+    from coolrunner.study.search_plans import check_searches, search_plans
+
+    name = options.queue_file or plan.settings.queue
+    searches = search_plans(plan, None if name is None else Path(name))
+    check_searches(plan, searches)
+    return searches
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -127,7 +143,7 @@ def open_attached(options: argparse.Namespace) -> Opened:
     UsageError
         It is neither.
     """
-    from coolrunner.results.failures import is_failed_log
+    from coolrunner.results.logs.failures import is_failed_log
     from coolrunner.study.queues import attach, is_queue, open_failures
 
     if options.exp != DEFAULT_DEFINITION:
@@ -183,7 +199,7 @@ def keeper(plan: Plan, opened: Opened, tell: Callable[[], None]) -> Callable[[],
     def keep() -> FileQueue[Planned]:
         from coolrunner.study.queues import keep_rest
 
-        opened.queue = kept = keep_rest(plan, queue, Path(f"{stem}.rest.yaml"))
+        opened.queue = kept = keep_rest(plan, queue, Path(f"{stem}.rest.yaml"), opened.searches)
         tell()
         return kept
 

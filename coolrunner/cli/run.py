@@ -32,6 +32,7 @@ to the Modules, which see it in sys.argv.
 exit status: 0 all done, 1 some experiments failed, 2 the call or the
 definition is wrong, 130 interrupted"""
 
+_LOOKED_AT = 5000  # at either end of a sweep that is only shown
 _NUMBERS = re.compile(r"[\d,-]")
 _LONG_WITH_ONE_DASH = re.compile(r"-(?![hqv]+\Z)[A-Za-z].")
 
@@ -172,7 +173,9 @@ def execute(options: argparse.Namespace) -> int:
     plan = _read(options)
     _warn_of_missing_plus(plan, options.foreign)
     if options.dry:
-        _show_plan(plan, options.verbose)
+        from coolrunner.cli.dry import show_plan
+
+        show_plan(plan, options.verbose)
         return 0
     from coolrunner.cli.backends import check_fit
     from coolrunner.cli.queues import open_for
@@ -188,7 +191,13 @@ def _read(options: argparse.Namespace, draws: Mapping[tuple[int, int], int] | No
     _check_definition(options.exp)
     try:
         return read_plan(
-            options.exp, options.overrides, pick=options.pick, code=not options.no_code, draws=draws
+            options.exp,
+            options.overrides,
+            pick=options.pick,
+            code=not options.no_code,
+            draws=draws,
+            only_picked=not options.resume,  # what was done is counted in the whole list
+            ends=_LOOKED_AT if options.dry else None,
         )
     except DefinitionError:
         from coolrunner.cli.kinds import instead_of_definition
@@ -219,7 +228,7 @@ def _run(options: argparse.Namespace, opened: Opened, plan: Plan | None, directo
         opened.queue.close()
         raise
     run_options = _run_options(options, opened, plan, lending, directory)
-    study = Study(brief, opened.queue, backend, announcer, run_options, opened.items)
+    study = Study(brief, opened.queue, backend, announcer, run_options, opened.items, opened.searches)
     try:
         return study.run().status
     except BrokenPipeError as error:
@@ -247,6 +256,7 @@ def _run_options(
         typed if is_there() else None,
         keeper(plan, opened, lending.tell) if plan is not None else None,
         directory,
+        options.resume or bool(options.queue),
     )
 
 
@@ -345,27 +355,3 @@ def _message(brief: Brief, text: str) -> Any:
         return expression.evaluate({**names, "exp": exp})
 
     return message
-
-
-def _show_plan(plan: Plan, verbose: bool) -> None:
-    from coolrunner.definition.differing import differing_keys, pick_keys
-    from coolrunner.reporting.plan import PlanRow, print_plan
-    from coolrunner.yamlio import flow_text
-
-    chosen = plan.chosen
-    differing = differing_keys([planned.experiment.inputs for planned in chosen if planned.runs])
-    rows = [
-        PlanRow(
-            planned.index,
-            planned.name,
-            planned.runs,
-            pick_keys(planned.experiment.inputs, differing),
-            [(key, flow_text(value), origin) for key, value, origin in plan.origins(planned)]
-            if verbose
-            else (),
-        )
-        for planned in chosen
-    ]
-    print_plan(rows, verbose=verbose, width=None, file=sys.stdout)
-    for warning in plan.warnings:
-        sys.stderr.write(f"warning: {warning}\n")

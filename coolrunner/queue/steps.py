@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 
-__all__ = ["STEPS", "VARIABLE", "step"]
+__all__ = ["SEARCH_STEPS", "STEPS", "VARIABLE", "step"]
 
 VARIABLE = "COOLRUNNER_KILL_AT"
 #: Where a process may be killed, in the order in which an experiment comes to them.
@@ -24,6 +24,13 @@ STEPS = (
     "exchanged",  # the new file is in its place, what it displaced was not looked at
     "displaced-read",
     "save-merged",  # what a person changed stands in the journal, and the file does not show it
+)
+
+#: Those to which the trials of a search come as well.
+SEARCH_STEPS = (
+    "trial-asked",  # Optuna knows it, and it has no experiment
+    "trial-assigned",  # Optuna knows the ID of its experiment, which is in no queue
+    "trial-told",
 )
 
 

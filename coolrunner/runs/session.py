@@ -8,18 +8,23 @@ import weakref
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from coolrunner.runs.names import parts_of
 from coolrunner.runs.status import RunState, RunStatus, move, now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from coolrunner.runs.directory import RunDirectory
     from coolrunner.runs.logger import Logger
     from coolrunner.runs.metrics import Metrics
     from coolrunner.runs.snapshots import Snapshot, Snapshots
 
-__all__ = ["NoRun", "Run"]
+__all__ = ["STOP", "STOPPED", "NoRun", "Run"]
+
+#: Files in a run directory: who watches the run wants it to end early, and it has seen that.
+STOP, STOPPED = "stop", "stopped"
 
 
 class Run:
@@ -42,7 +47,11 @@ class Run:
         Whether it keeps nothing.
     outer
         The run within which this one was entered.
+    before_asking
+        Is called in `should_stop`, where who watches runs is this very process.
     """
+
+    before_asking: ClassVar[Callable[[], None] | None] = None
 
     def __init__(self, directory: RunDirectory, state: RunState | None = None) -> None:
         self.directory = directory
@@ -127,6 +136,21 @@ class Run:
             Earlier values could not be written; said once, and tried again later on.
         """
         self.metrics.log(name, value, step)
+
+    def should_stop(self) -> bool:
+        """Whether the work had better end here: a search has seen that it leads to nothing.
+
+        To be asked after a value of the metric was logged. Nobody waits for an answer, so that it may come
+        half a second after the value that led to it; a Module that gets it sets the results that it has, and
+        returns. Its trial counts as pruned.
+        """
+        self.metrics.flush(quiet=True)
+        if Run.before_asking is not None:
+            Run.before_asking()
+        if not (self.directory.path / STOP).exists():
+            return False
+        (self.directory.path / STOPPED).touch()
+        return True
 
     @cached_property
     def logger(self) -> Logger:
@@ -323,6 +347,10 @@ class NoRun(Run):
     def log_scalar(self, name: str, value: Any, step: int | None = None) -> None:
         """Look at the name and the value as a run would, and keep nothing."""
         self.metrics.log(name, value, step)
+
+    def should_stop(self) -> bool:
+        """Return False: nobody watches."""
+        return False
 
     def save(self, obj: Any, name: str, *, overwrite: bool = False, pickle: bool = False) -> Path:
         """Return where a run would have saved it."""

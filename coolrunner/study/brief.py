@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coolrunner.definition.plan import Plan
 from coolrunner.definition.settings import Settings
+
+if TYPE_CHECKING:
+    from coolrunner.study.search_plans import SearchPlan
 
 __all__ = ["Brief", "study_record"]
 
@@ -51,10 +54,11 @@ class Brief:
         return cls(plan.study, plan.settings, path, skipped, plan.used, plan.needs_past, warnings)
 
 
-def study_record(plan: Plan) -> Mapping[str, Any]:
+def study_record(plan: Plan, searches: Sequence[SearchPlan] = ()) -> Mapping[str, Any]:
     """Return what a queue's journal keeps of a definition: enough to complete what people write.
 
-    That is its default config as text, with ``Global``, and the overrides from the command line.
+    That is its default config as text, with ``Global``, and the overrides from the command line; of its
+    searches what they are known by, and where their trials are.
     """
     source, documents = plan.definition.source, plan.definition.documents
     text = source.text
@@ -70,4 +74,5 @@ def study_record(plan: Plan) -> Mapping[str, Any]:
         "skipped": sum(not planned.runs for planned in plan.chosen),
         "used": sorted(plan.used),
         "past": plan.needs_past,
+        **({"searches": {one.key: str(one.storage) for one in searches}} if searches else {}),
     }

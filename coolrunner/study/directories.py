@@ -137,7 +137,7 @@ class RunDirectories:
         order = self._orders.pop(planned.id, None)
         if order is None:
             return
-        outcome.run = where_shown(order.ticket.where)
+        outcome.run = outcome.run or where_shown(order.ticket.where)
         if outcome.sources:
             self._sources[_code_of(planned)] = outcome.sources
 

@@ -33,6 +33,8 @@ class QueueHolder:
     ----------
     queue
         Where they wait now.
+    expected
+        Returns how many more will be put into it as the study goes on.
     """
 
     def __init__(
@@ -44,12 +46,18 @@ class QueueHolder:
         self.queue = queue
         self._make_file = keep
         self._emit = emit
+        self.expected: Callable[[], int] = lambda: 0
         self._kept = False
 
     @property
     def ledger(self) -> Ledger:
         """The state of the queue."""
         return self.queue.ledger
+
+    @property
+    def left(self) -> int:
+        """How many wait, or will."""
+        return len(self.queue) + self.expected()
 
     @property
     def path(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,18 @@ from coolrunner.study.facts import facts_of
 if TYPE_CHECKING:
     from coolrunner.queue.file import FileQueue
     from coolrunner.study.resuming import Known
+    from coolrunner.study.search_plans import SearchPlan
 
-__all__ = ["Draws", "Opened", "ids_to_run", "logged", "open_memory", "rename_needs", "resume_memory"]
+__all__ = [
+    "Draws",
+    "Opened",
+    "ids_left_out",
+    "ids_to_run",
+    "logged",
+    "open_memory",
+    "rename_needs",
+    "resume_memory",
+]
 
 Draws = Mapping[tuple[int, int], int]
 
@@ -34,20 +44,23 @@ class Opened:
     skipped
         For a study that is gone on with: each experiment that is not run again, what it equals, and how
         that ended.
+    searches
+        What puts experiments into the queue as results come in.
     """
 
     brief: Brief
     queue: MemoryQueue[Planned] | FileQueue[Planned]
     items: Sequence[Planned] = ()
     skipped: list[tuple[Planned, str, str]] = field(default_factory=list)
+    searches: Sequence[SearchPlan] = ()
 
 
 def open_memory(plan: Plan) -> Opened:
     """Return a queue in memory."""
-    to_run = ids_to_run(plan)
+    left_out = ids_left_out(plan)
 
     def facts(planned: Planned) -> Facts:
-        return facts_of(planned, runs=planned.id in to_run)
+        return facts_of(planned, runs=planned.runs and planned.id not in left_out)
 
     return Opened(Brief.of_plan(plan), MemoryQueue(facts_of=facts), plan.experiments)
 
@@ -56,7 +69,10 @@ def resume_memory(read: Callable[[Draws | None], Plan]) -> Opened:
     """Return a queue in memory of what has no result in the study's logs yet."""
     from coolrunner.study.resuming import match
 
-    found = match(read, logged(read(None)))
+    plan = read(None)
+    done = logged(plan)
+    finished = {one.id for one in done}
+    found = match(read, [*done, *handed_over(plan, finished)])
     new_ids = {planned_id: one.id for planned_id, one in found.known.items()}
     _rename(found.plan.experiments, new_ids)
     opened = open_memory(found.plan)
@@ -64,7 +80,7 @@ def resume_memory(read: Callable[[Draws | None], Plan]) -> Opened:
     opened.items = ()
     for planned in found.plan.experiments:
         entry = opened.queue.ledger.entries[planned.id]
-        if entry.status is Status.WAITING and planned.id in new_ids.values():
+        if entry.status is Status.WAITING and planned.id in finished:
             opened.queue.ledger.apply({"t": "end", "id": planned.id, "status": Status.DONE.value})
             log = str(planned.experiment.inputs["YamlLog"])
             opened.skipped.append((planned, planned.id, f"done, in {log}"))
@@ -73,7 +89,7 @@ def resume_memory(read: Callable[[Draws | None], Plan]) -> Opened:
 
 def logged(plan: Plan) -> list[Known]:
     """Return the experiments of a study that stand in its logs."""
-    from coolrunner.results.finding import records_of_study
+    from coolrunner.results.logs.finding import records_of_study
     from coolrunner.study.resuming import Known
 
     logs = {str(planned.experiment.inputs["YamlLog"]) for planned in plan.chosen if planned.runs}
@@ -84,9 +100,23 @@ def logged(plan: Plan) -> list[Known]:
     ]
 
 
+def handed_over(plan: Plan, finished: Collection[str]) -> list[Known]:
+    """Return the experiments of a study that are with a cluster, or have ended there unheard."""
+    if plan.settings.executor in ("local", "inline"):
+        return []
+    from coolrunner.study.clusters import known_jobs
+
+    return list(known_jobs(plan.settings, plan.study, finished))
+
+
 def ids_to_run(plan: Plan) -> set[str]:
     """Return the IDs of a plan's experiments that were picked and are not skipped."""
     return {planned.id for planned in plan.chosen if planned.runs}
+
+
+def ids_left_out(plan: Plan) -> set[str]:
+    """Return the IDs of a plan's other experiments."""
+    return {planned.id for planned in plan.experiments} - ids_to_run(plan)
 
 
 def _rename(experiments: Iterable[Planned], new: Mapping[str, str]) -> None:

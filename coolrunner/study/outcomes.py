@@ -191,10 +191,10 @@ class Outcomes:
         self._note_failed(planned, outcome, record, log[0] if log else "")
         self._patience.fail(outcome.elapsed)
         if self._patience.is_over and not self._stop.final:
-            if len(self._holder.queue):
+            if self._holder.left:
                 self._emit(Notice(self._patience.end, "error"))
             self._stop.end_by_failures()
-        elif self._patience.breaks() and len(self._holder.queue) and not self._stop.final:
+        elif self._patience.breaks() and self._holder.left and not self._stop.final:
             self._pause_or_end()
 
     def _pause_or_end(self) -> None:

@@ -80,7 +80,7 @@ class PastIndex:
     def _results_of(self, entry: Entry, found: Planned, where: str) -> Mapping[str, Any]:
         results = self._results.get(entry.id)
         if results is None:
-            from coolrunner.results.finding import find_record
+            from coolrunner.results.logs.finding import find_record
 
             record = find_record(entry.facts.log, entry.id)
             if record is None:

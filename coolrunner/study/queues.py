@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ from coolrunner.queue.file import FileQueue, journal_of, read_ledger
 from coolrunner.queue.ledger import Ledger
 from coolrunner.queue.memory import MemoryQueue
 from coolrunner.queue.text import FIRST_LINE
-from coolrunner.results.failures import move_failures, read_failures
+from coolrunner.results.logs.failures import move_failures, read_failures
 from coolrunner.study.brief import Brief, study_record
-from coolrunner.study.opening import Draws, Opened, ids_to_run, logged, rename_needs
+from coolrunner.study.opening import Draws, Opened, ids_left_out, ids_to_run, logged, rename_needs
 from coolrunner.study.resuming import Known, Match, match
 from coolrunner.study.scribe import StudyScribe
+from coolrunner.study.search_plans import SearchPlan, recorded_searches, storage_beside
 from coolrunner.yamlio import read_text
 
 __all__ = [
@@ -38,6 +39,9 @@ __all__ = [
     "open_file",
     "resume_file",
 ]
+
+
+_STOPPED = (Status.FAILED, Status.INTERRUPTED)
 
 
 def is_queue(path: Path) -> bool:
@@ -73,32 +77,49 @@ def left_in(path: Path) -> dict[str, int] | None:
     return dict(counts) if any(ledger.counts[status] for status in set(Status) - finished) else None
 
 
-def open_file(plan: Plan, path: Path, *, code: bool = True, append: bool = False) -> Opened:
+def open_file(
+    plan: Plan,
+    path: Path,
+    *,
+    code: bool = True,
+    append: bool = False,
+    searches: Sequence[SearchPlan] = (),
+) -> Opened:
     """Return a queue that is a file, new or with the plan's experiments at its end."""
-    to_run = [planned for planned in plan.chosen if planned.runs]
     scribe = StudyScribe(plan, code=code)
     queue = FileQueue(path, scribe, create=True)
     with queue.session():
         if queue.ledger.entries and not append:
             queue.close()
             raise QueueError(f"another runner has begun the queue {path} a moment ago; --append adds to it")
-        queue.write(study_record(plan))
+        queue.write(study_record(plan, searches))
     if append:
         _shift(plan.experiments, queue.ledger, {})
-    scribe.to_run = {planned.id for planned in to_run}
+    scribe.left_out = ids_left_out(plan)
     return Opened(Brief.of_plan(plan), queue, plan.experiments)
 
 
-def resume_file(read: Callable[[Draws | None], Plan], path: Path, *, code: bool = True) -> Opened:
+def resume_file(
+    read: Callable[[Draws | None], Plan],
+    path: Path,
+    *,
+    code: bool = True,
+    searches: Sequence[SearchPlan] = (),
+) -> Opened:
     """Return a queue file with what is missing of a definition; what is in it stays as it is."""
     scribe = StudyScribe(code=code)
     queue = FileQueue(path, scribe, create=True)
     # In one session, so that of two that resume at once only one puts what is missing.
     with queue.session():
-        return _resume(read, queue, scribe)
+        return _resume(read, queue, scribe, searches)
 
 
-def _resume(read: Callable[[Draws | None], Plan], queue: FileQueue[Planned], scribe: StudyScribe) -> Opened:
+def _resume(
+    read: Callable[[Draws | None], Plan],
+    queue: FileQueue[Planned],
+    scribe: StudyScribe,
+    searches: Sequence[SearchPlan],
+) -> Opened:
     queue.refresh()  # what a person did meanwhile counts, too
     ledger = queue.ledger
     known = [
@@ -122,18 +143,24 @@ def _resume(read: Callable[[Draws | None], Plan], queue: FileQueue[Planned], scr
         if entry is None:
             done.append(planned)
             opened.skipped.append((planned, one.id, f"done, in {planned.experiment.inputs['YamlLog']}"))
-        elif entry.status in (Status.FAILED, Status.INTERRUPTED):
+        elif entry.status in _STOPPED:
             again.append(one.id)
         else:
             opened.skipped.append((planned, one.id, _how_it_stands(entry, ledger)))
-    queue.write(study_record(found.plan))
+    if searches:  # trials stand in no list
+        listed = {one.id for one in found.known.values()}
+        again += [
+            one.id for one in ledger.entries.values() if one.status in _STOPPED and one.id not in listed
+        ]
+    queue.write(study_record(found.plan, searches))
     _take_note_of_logs(queue)
     again = [identity for identity in again if ledger.entries[identity].status is not Status.DONE]
     if again:
         queue.again(again)
     if missing or done:
         items = _with_missing(found, queue)
-        scribe.plan, scribe.to_run = found.plan, {planned.id for planned in (*missing, *done)}
+        wanted = {planned.id for planned in (*missing, *done)}
+        scribe.plan, scribe.left_out = found.plan, {planned.id for planned in items} - wanted
         queue.put(items)
         if done:
             queue.write(*({"t": "end", "id": p.id, "status": Status.DONE.value} for p in done))
@@ -181,9 +208,9 @@ def attach(path: Path, *, again: bool = False, code: bool = True) -> Opened:
             queue.refresh()
         _take_note_of_logs(queue)
         if again:
-            stopped = (Status.FAILED, Status.INTERRUPTED)
-            queue.again([entry.id for entry in queue.ledger.entries.values() if entry.status in stopped])
+            queue.again([entry.id for entry in queue.ledger.entries.values() if entry.status in _STOPPED])
     study = queue.ledger.study
+    searches, warnings = recorded_searches(study, path, code=code)
     return Opened(
         Brief(
             str(study.get("name", path.name)),
@@ -192,8 +219,10 @@ def attach(path: Path, *, again: bool = False, code: bool = True) -> Opened:
             int(study.get("skipped", 0)),
             frozenset(study.get("used", ())),
             bool(study.get("past", False)),
+            warnings,
         ),
         queue,
+        searches=searches,
     )
 
 
@@ -258,7 +287,11 @@ def begin_anew(path: Path, *, backup: str) -> list[Path]:
     moved = []
     try:
         _remove(target)
-        for old, new in ((path, target), (journal, journal_of(target))):
+        for old, new in (
+            (path, target),
+            (journal, journal_of(target)),
+            (storage_beside(path), storage_beside(target)),
+        ):
             if old.exists():
                 old.rename(new)
                 moved.append(new)
@@ -270,11 +303,14 @@ def begin_anew(path: Path, *, backup: str) -> list[Path]:
 def _remove(path: Path) -> None:
     """Remove an older backup of the same name."""
     path.unlink(missing_ok=True)
+    storage_beside(path).unlink(missing_ok=True)
     if journal_of(path).is_dir():
         shutil.rmtree(journal_of(path))
 
 
-def keep_rest(plan: Plan, queue: MemoryQueue[Planned], path: Path) -> FileQueue[Planned]:
+def keep_rest(
+    plan: Plan, queue: MemoryQueue[Planned], path: Path, searches: Sequence[SearchPlan] = ()
+) -> FileQueue[Planned]:
     """Make a queue file of a queue in memory: what waits, and what has been, for those that need it.
 
     What runs now is this process's, as before. The queue is to be closed, or gone on with.
@@ -286,10 +322,10 @@ def keep_rest(plan: Plan, queue: MemoryQueue[Planned], path: Path) -> FileQueue[
     """
     entries = queue.ledger.entries
     scribe = StudyScribe(plan)
-    scribe.to_run = {entry.id for entry in entries.values() if entry.status is not Status.SKIPPED}
+    scribe.left_out = {entry.id for entry in entries.values() if entry.status is Status.SKIPPED}
     kept: FileQueue[Planned] = FileQueue(_free(path), scribe, create=True)
     with kept.session():
-        kept.write(study_record(plan))
+        kept.write(study_record(plan, searches))
         kept.put([queue.item(entry) for entry in entries.values()])
         for entry in entries.values():
             if entry.attempts:

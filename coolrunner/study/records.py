@@ -13,7 +13,7 @@ from coolrunner.definition.plan import Planned
 from coolrunner.errors import LogError, UsageError
 from coolrunner.execution.base import Outcome
 from coolrunner.queue.steps import step
-from coolrunner.results.yamllog import LogBook, YamlLog, failed_log, record_text
+from coolrunner.results.logs.yamllog import LogBook, YamlLog, failed_log, record_text
 
 __all__ = ["Records", "check_logs"]
 

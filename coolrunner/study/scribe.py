@@ -18,7 +18,7 @@ from coolrunner.queue.base import Facts
 from coolrunner.queue.entries import Entry
 from coolrunner.queue.ledger import Ledger
 from coolrunner.queue.saves import Draft
-from coolrunner.results.finding import LoggedIds
+from coolrunner.results.logs.finding import LoggedIds
 from coolrunner.study.facts import facts_from, facts_of
 from coolrunner.yamlio import Document, dump, read_text
 
@@ -42,13 +42,13 @@ class StudyScribe:
     ----------
     plan
         As given.
-    to_run
-        The IDs of those of the plan's experiments that are run; None for all that are not skipped.
+    left_out
+        The IDs of those of the plan's experiments that are not run, though they are not skipped.
     """
 
     def __init__(self, plan: Plan | None = None, *, code: bool = True) -> None:
         self.plan = plan
-        self.to_run: set[str] | None = None
+        self.left_out: set[str] = set()
         self._code = code
         self._adding: tuple[Mapping[str, Any], Adding] | None = None
         self._logged: dict[str, LoggedIds] = {}
@@ -71,14 +71,16 @@ class StudyScribe:
 
     def facts_of(self, item: Planned) -> Facts:
         """Return what the queue has to know of an experiment."""
-        return facts_of(item, runs=item.runs and (self.to_run is None or item.id in self.to_run))
+        return facts_of(item, runs=item.runs and item.id not in self.left_out)
 
     def text_of(self, item: Planned) -> str:
         """Return an experiment's document."""
         text = dump({**item.experiment.inputs, "ID": item.id})[:-1]
         if self.plan is None or not item.document:
             return text
-        return f"# {self.plan.study}, line {self.plan.definition.documents[item.document].line}\n{text}"
+        definition = self.plan.definition
+        line = definition.documents[definition.document_of(item.document)].line
+        return f"# {self.plan.study}, line {line}\n{text}"
 
     def item_of(self, entry: Entry) -> Planned:
         """Return the experiment that a document says."""

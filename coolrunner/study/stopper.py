@@ -115,7 +115,7 @@ class Stopper:
         if runs and stop.is_over():
             self._backend.kill()
             stop.begin(Phase.STOPPING, _AGAIN)
-        elif not runs and (stop.final or not (len(self._holder.queue) or self._waits)):
+        elif not runs and (stop.final or not (self._holder.left or self._waits)):
             stop.begin(Phase.ENDED)
         elif not runs:
             self._emit(Pausing(PAUSE, self._attended and self._holder.can_be_kept))

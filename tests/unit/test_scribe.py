@@ -135,7 +135,7 @@ def test_what_the_queue_has_to_know_stands_in_its_facts(tmp_path: Path) -> None:
 def test_what_is_skipped_or_not_picked_is_known_and_does_not_wait(tmp_path: Path) -> None:
     study = desk(tmp_path)
     assert study.queue.status(study.planned[1].id) is Status.SKIPPED
-    study.scribe.to_run = {study.planned[0].id}
+    study.scribe.left_out = {planned.id for planned in study.planned[1:]}
     assert [study.scribe.facts_of(planned).runs for planned in study.planned] == [True, False, False, False]
 
 
