@@ -7,7 +7,8 @@ nothing from here: its ``main(exp)`` is called with a `coolrunner.experiment.Exp
 What a script, a notebook or a Module may want stands here too, and is imported when it is first asked for:
 `current_run` and `logger` in a run; `load`, `load_metrics`, `Index` and what compares runs, for results of
 all kinds; `ExParser` and its companions for argparse scripts; `create_experiment` and its companions for the
-manager; `load_project` and `FileLoader` for what Hydra left.
+manager; `run_experiments` and its companions for the launcher; `load_project` and `FileLoader` for what Hydra
+left.
 """
 
 # Imported by whatever Python starts a script of a checkout, to say whether it is new enough: nothing
@@ -24,19 +25,33 @@ _HOMES = {
     "ExParser": "coolrunner.frontends.parser",
     "optional": "coolrunner.frontends.parser",
     "simpleroot": "coolrunner.frontends.parser",
-    "Index": "coolrunner.results.index",
-    "load": "coolrunner.results.frame",
-    "load_metrics": "coolrunner.results.metrics",
-    "group_repeats": "coolrunner.results.analysis",
-    "aggregate": "coolrunner.results.analysis",
-    "top": "coolrunner.results.analysis",
-    "drop_constant": "coolrunner.results.analysis",
-    "compare_groups": "coolrunner.results.analysis",
-    "confusion_matrix": "coolrunner.results.figures",
-    "parallel_coordinates": "coolrunner.results.figures",
+    "Index": "coolrunner.results.frames.index",
+    "load": "coolrunner.results.frames.load",
+    "load_metrics": "coolrunner.results.frames.metrics",
+    "group_repeats": "coolrunner.results.frames.analysis",
+    "aggregate": "coolrunner.results.frames.analysis",
+    "top": "coolrunner.results.frames.analysis",
+    "drop_constant": "coolrunner.results.frames.analysis",
+    "compare_groups": "coolrunner.results.frames.analysis",
+    "confusion_matrix": "coolrunner.results.frames.figures",
+    "parallel_coordinates": "coolrunner.results.frames.figures",
     "FileLoader": "coolrunner.frontends.tracker",
     "load_project": "coolrunner.frontends.tracker",
     "process": "coolrunner.frontends.process",
+    "AttrDict": "coolrunner.frontends.variants",
+    "VariantLevel": "coolrunner.frontends.variants",
+    "load_variant": "coolrunner.frontends.variants",
+    "make_variants": "coolrunner.frontends.variants",
+    "save_variant": "coolrunner.frontends.variants",
+    "update_config": "coolrunner.frontends.variants",
+    "affinity_from_code": "coolrunner.frontends.affinity",
+    "encode_affinity": "coolrunner.frontends.affinity",
+    "make_affinity": "coolrunner.frontends.affinity",
+    "quick_affinity_code": "coolrunner.frontends.affinity",
+    "run_experiments": "coolrunner.frontends.launching",
+    "ClusterHandler": "coolrunner.frontends.launching_cluster",
+    "SlurmHandler": "coolrunner.frontends.launching_cluster",
+    "run_on_cluster": "coolrunner.frontends.launching_cluster",
     "createExperiment": "coolrunner.frontends.manager",
     "createManager": "coolrunner.frontends.manager",
     "getExperiment": "coolrunner.frontends.manager",
