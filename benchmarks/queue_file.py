@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from coolrunner.definition.plan import read_plan  # noqa: E402
 from coolrunner.queue.base import Status  # noqa: E402
-from coolrunner.study.queues import attach, open_file  # noqa: E402
+from coolrunner.studies.queues import attach, open_file  # noqa: E402
 
 COOLRUNNER = [sys.executable, "-m", "coolrunner"]
 # The modules are compiled once, as where Coolrunner is installed.

@@ -37,7 +37,7 @@ from optuna.storages.journal import JournalFileBackend
 sys.path.insert(0, {root!r})
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 def ours():
-    from coolrunner.study.search_storage import SearchFile
+    from coolrunner.studies.searching.storage import SearchFile
     return JournalStorage(SearchFile(Path("bare.jsonl")))
 storage = {storage}
 study = optuna.create_study(storage=storage, direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))

@@ -36,21 +36,21 @@ from coolrunner.execution.base import (
 from coolrunner.execution.stopping import Interrupts, Phase, Stop
 from coolrunner.experiment import Slot
 from coolrunner.queue.base import Status
-from coolrunner.study.blocked import left_behind
-from coolrunner.study.brief import Brief
-from coolrunner.study.directories import RunDirectories
-from coolrunner.study.holder import QueueHolder
-from coolrunner.study.lanes import Lanes
-from coolrunner.study.outcomes import Outcomes
-from coolrunner.study.past import PastIndex
-from coolrunner.study.records import check_logs
-from coolrunner.study.searching import Searches
-from coolrunner.study.stopper import Stopper
+from coolrunner.studies.blocked import left_behind
+from coolrunner.studies.brief import Brief
+from coolrunner.studies.directories import RunDirectories
+from coolrunner.studies.holder import QueueHolder
+from coolrunner.studies.lanes import Lanes
+from coolrunner.studies.outcomes import Outcomes
+from coolrunner.studies.past import PastIndex
+from coolrunner.studies.records import check_logs
+from coolrunner.studies.searching.search import Searches
+from coolrunner.studies.stopper import Stopper
 
 if TYPE_CHECKING:
     from coolrunner.queue.file import FileQueue
     from coolrunner.queue.memory import MemoryQueue
-    from coolrunner.study.search_plans import SearchPlan
+    from coolrunner.studies.searching.plans import SearchPlan
 
 __all__ = ["RunOptions", "Study"]
 

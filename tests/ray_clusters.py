@@ -17,7 +17,7 @@ from types import TracebackType
 import pytest
 
 from coolrunner.definition.clusters import RaySettings
-from coolrunner.execution.ray_cluster import RayCluster
+from coolrunner.execution.ray.cluster import RayCluster
 
 __all__ = ["RayNodes", "needs_ray", "shared_nodes", "shared_settings"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from coolrunner.execution.gpus import GpuSet
     from coolrunner.execution.machine import Machine
     from coolrunner.execution.slots import SlotPool
-    from coolrunner.study.opening import Opened
+    from coolrunner.studies.opening import Opened
 
 __all__ = ["Lending", "check_fit"]
 
@@ -52,7 +52,7 @@ class Lending:
 
         board, settings = PinBoard(time.time_ns()), self._settings
         if self._cluster:
-            from coolrunner.study.clusters import cluster_backend, left_running
+            from coolrunner.studies.clusters import cluster_backend, left_running
 
             brief = self._opened.brief
             told = "" if self._resumes else left_running(settings, brief.name)
@@ -139,7 +139,7 @@ def check_fit(plan: Plan, options: argparse.Namespace) -> None:
         It never can.
     """
     if not options.inline and plan.settings.executor in ("slurm", "ray"):
-        from coolrunner.study.clusters import check_cluster
+        from coolrunner.studies.clusters import check_cluster
 
         check_cluster(plan)
         return

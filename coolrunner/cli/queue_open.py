@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from coolrunner.queue.entries import Entry
     from coolrunner.queue.ledger import Ledger
     from coolrunner.queue.saves import Draft
-    from coolrunner.study.scribe import StudyScribe
+    from coolrunner.studies.scribe import StudyScribe
 
 __all__ = ["LazyScribe", "opened", "say", "settle", "study_scribe"]
 
@@ -29,7 +29,7 @@ _PATIENCE = 2.0
 
 def study_scribe(path: Path, *, code: bool = True) -> StudyScribe:
     """Return what completes documents for a queue; Modules are looked for here and beside the queue."""
-    from coolrunner.study.scribe import StudyScribe
+    from coolrunner.studies.scribe import StudyScribe
 
     places = [os.getcwd(), str(path.parent.absolute())]  # noqa: PTH109 - as a string, for sys.path
     sys.path[:] = [*dict.fromkeys(places), *(entry for entry in sys.path if entry not in (*places, ""))]

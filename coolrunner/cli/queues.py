@@ -15,8 +15,8 @@ from coolrunner.errors import UsageError
 if TYPE_CHECKING:
     from coolrunner.definition.plan import Plan, Planned
     from coolrunner.queue.file import FileQueue
-    from coolrunner.study.opening import Opened
-    from coolrunner.study.search_plans import SearchPlan
+    from coolrunner.studies.opening import Opened
+    from coolrunner.studies.searching.plans import SearchPlan
 
 __all__ = ["DEFAULT_DEFINITION", "keeper", "open_attached", "open_for"]
 
@@ -37,7 +37,7 @@ def open_for(options: argparse.Namespace, plan: Plan, read: Callable[..., Plan])
     UsageError
         A queue is left from before, and it was not said what to do with it.
     """
-    from coolrunner.study.opening import open_memory, resume_memory
+    from coolrunner.studies.opening import open_memory, resume_memory
 
     _check(options)
     searches = _searches(options, plan)
@@ -58,7 +58,7 @@ def open_for(options: argparse.Namespace, plan: Plan, read: Callable[..., Plan])
     else:
         if os.name == "nt":
             raise UsageError("a queue file needs Linux or macOS; without one the queue is kept in memory")
-        from coolrunner.study.queues import open_file, resume_file
+        from coolrunner.studies.queues import open_file, resume_file
 
         path = Path(name)
         _check_path(path, plan)
@@ -76,7 +76,7 @@ def _searches(options: argparse.Namespace, plan: Plan) -> list[SearchPlan]:
     """Return the searches of a definition, which can be done."""
     if not any(sweep.search for sweep in plan.sweeps.values()):
         return []
-    from coolrunner.study.search_plans import check_searches, search_plans
+    from coolrunner.studies.searching.plans import check_searches, search_plans
 
     name = options.queue_file or plan.settings.queue
     searches = search_plans(plan, None if name is None else Path(name))
@@ -96,7 +96,7 @@ def _check_path(path: Path, plan: Plan) -> None:
 
 def _how(options: argparse.Namespace, path: Path) -> str:
     """Return what to do with a queue file: resume, append, or begin a new one."""
-    from coolrunner.study.queues import begin_anew, is_queue, left_in
+    from coolrunner.studies.queues import begin_anew, is_queue, left_in
 
     left = left_in(path)
     if options.resume:
@@ -144,7 +144,7 @@ def open_attached(options: argparse.Namespace) -> Opened:
         It is neither.
     """
     from coolrunner.results.logs.failures import is_failed_log
-    from coolrunner.study.queues import attach, is_queue, open_failures
+    from coolrunner.studies.queues import attach, is_queue, open_failures
 
     if options.exp != DEFAULT_DEFINITION:
         raise UsageError("--exp names a definition and --queue a queue: one of them is enough")
@@ -197,7 +197,7 @@ def keeper(plan: Plan, opened: Opened, tell: Callable[[], None]) -> Callable[[],
     stem = Path(plan.study).stem
 
     def keep() -> FileQueue[Planned]:
-        from coolrunner.study.queues import keep_rest
+        from coolrunner.studies.queues import keep_rest
 
         opened.queue = kept = keep_rest(plan, queue, Path(f"{stem}.rest.yaml"), opened.searches)
         tell()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from coolrunner.definition.plan import Plan
     from coolrunner.events import Announcer, Listener
     from coolrunner.runner import RunOptions
-    from coolrunner.study.brief import Brief
-    from coolrunner.study.opening import Opened
+    from coolrunner.studies.brief import Brief
+    from coolrunner.studies.opening import Opened
 
 __all__ = ["HELP", "configure", "execute", "is_override", "parse"]
 

@@ -151,7 +151,7 @@ def _experiment(
 ) -> _Command:
     """Return what runs one experiment of a study: its command line would run the others as well."""
     from coolrunner.execution.attempt import read_results
-    from coolrunner.study.again import definition_of
+    from coolrunner.studies.again import definition_of
 
     directory = project or _existing(run, Path(str(facts.get("cwd") or Path.cwd())))
     given = _Given.of(run, facts)
@@ -230,7 +230,7 @@ class _Given:
     def settings(self) -> dict[str, Any]:
         """Return what ``Global`` said."""
         from coolrunner.cli.queue_find import journal_in
-        from coolrunner.study.again import settings_in, settings_of
+        from coolrunner.studies.again import settings_in, settings_of
 
         options = self._options
         if options.queue:

@@ -156,7 +156,7 @@ class _WithSweeps(Source):
     @cached_property
     def as_read(self) -> Source:
         """The same with signs in distributions that YAML does not heed."""
-        from coolrunner.definition.distributions import shielded
+        from coolrunner.definition.sweeps.distributions import shielded
 
         return Source(self.name, shielded(self.text))
 
@@ -167,7 +167,7 @@ class _WithSweeps(Source):
     @staticmethod
     def unshielded(document: Document) -> Document:
         """Return a document with its signs back."""
-        from coolrunner.definition.distributions import unshielded
+        from coolrunner.definition.sweeps.distributions import unshielded
 
         return replace(document, value=unshielded(document.value))
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from coolrunner.definition.distributions import shielded, unshielded
 from coolrunner.definition.problems import Problems, shown
+from coolrunner.definition.sweeps.distributions import shielded, unshielded
 from coolrunner.errors import Position, Problem, YamlError
 from coolrunner.yamlio import Document, Source, load
 

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from coolrunner.definition.checks import Checked, check_experiments
 from coolrunner.definition.documents import Definition, read_definition
-from coolrunner.definition.expansion import DEFAULT_LOG, Draws, Expansion, Planned
-from coolrunner.definition.identities import new_id
 from coolrunner.definition.names import check_names
 from coolrunner.definition.needs import find_needs
 from coolrunner.definition.problems import Problems
 from coolrunner.definition.settings import Settings, read_settings
+from coolrunner.definition.sweeps.expansion import DEFAULT_LOG, Draws, Expansion, Planned
+from coolrunner.definition.sweeps.identities import new_id
 from coolrunner.definition.templates import SOLVE_MARK, SWEEP, Templates, make_templates, refuse_code
 from coolrunner.errors import Problem, UsageError
 from coolrunner.yamlio import Source
 
 if TYPE_CHECKING:
-    from coolrunner.definition.sweep_reading import Sweep
+    from coolrunner.definition.sweeps.reading import Sweep
 
 __all__ = ["DEFAULT_LOG", "SOLVE_MARK", "Plan", "Planned", "new_id", "parse_pick", "read_plan"]
 
@@ -204,7 +204,7 @@ def _sweeps(
 ) -> Mapping[int, Sweep | None]:
     if not any(SWEEP in mapping for mapping in (definition.default, *definition.experiments)):
         return {}
-    from coolrunner.definition.sweep_reading import read_sweeps
+    from coolrunner.definition.sweeps.reading import read_sweeps
 
     return read_sweeps(definition, templates, settings.imports, problems)
 

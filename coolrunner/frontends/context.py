@@ -14,8 +14,8 @@ from typing import Any
 
 from coolrunner.errors import RunError, UsageError
 from coolrunner.frontends.lifetime import Lifetime
-from coolrunner.frontends.manager_opening import Output
-from coolrunner.frontends.manager_runs import parameters
+from coolrunner.frontends.managing.opening import Output
+from coolrunner.frontends.managing.runs import parameters
 from coolrunner.frontends.origins import new_state
 from coolrunner.runs import current
 from coolrunner.runs.directory import RunDirectory

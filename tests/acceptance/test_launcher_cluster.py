@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from coolrunner.errors import UsageError
-from coolrunner.frontends.launching_cluster import ClusterHandler, SlurmHandler, SubmittedRun, run_on_cluster
-from coolrunner.frontends.launching_job import main as job_main
+from coolrunner.frontends.launching.cluster import ClusterHandler, SlurmHandler, SubmittedRun, run_on_cluster
+from coolrunner.frontends.launching.job import main as job_main
 from tests.checkouts import ROOT
 
 VARIANTS = [{"lr": 1}, {"lr": 2}]

@@ -22,7 +22,7 @@ from tests.terminal import Screen
 SCRIPT = """
 import sys, time
 sys.path[:0] = [{root!r}]
-import coolrunner.frontends.studies as studies
+import coolrunner.frontends.calling.studies as studies
 
 def train(exp):
     print("trains", exp.lr, flush=True)

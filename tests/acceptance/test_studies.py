@@ -15,7 +15,7 @@ import yaml
 
 from coolrunner.errors import DefinitionError, UsageError
 from coolrunner.experiment import Experiment
-from coolrunner.frontends.studies import study
+from coolrunner.frontends.calling.studies import study
 
 MODULE = """
 def main(exp):
@@ -265,7 +265,7 @@ def test_a_copy_of_this_process_leaves_its_end_to_it(directory: Path) -> None:
     script = """
 import atexit, sys
 sys.path[:0] = [{root!r}]
-import coolrunner.frontends.studies as studies
+import coolrunner.frontends.calling.studies as studies
 atexit.register(lambda: open("exits", "a").write("x"))
 def train(exp):
     exp.N = exp.a

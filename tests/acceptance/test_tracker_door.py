@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from coolrunner.errors import UsageError
-from coolrunner.frontends.tracker import FileLoader, load, load_project, load_run
+from coolrunner.frontends.tracking.tracker import FileLoader, load, load_project, load_run
 from coolrunner.results.frames import analysis
 from coolrunner.results.logs.failures import read_failures
 from coolrunner.results.rows import CACHE, find_rows
@@ -329,7 +329,7 @@ def test_trk_06_runs_that_share_all_but_the_seed_are_one_group(project: Path) ->
 
 TRACKED = """\
 import hydra
-from coolrunner.frontends.hydra import save_hash, tracked
+from coolrunner.frontends.tracking.hydra import save_hash, tracked
 
 
 @hydra.main(version_base=None, config_path=".", config_name="config")
@@ -345,7 +345,7 @@ main()
 
 PLAIN = """\
 import hydra
-from coolrunner.frontends.hydra import save_hash
+from coolrunner.frontends.tracking.hydra import save_hash
 
 
 @hydra.main(version_base=None, config_path=".", config_name="config")
@@ -364,7 +364,7 @@ automatic_commit:
 hydra:
   callbacks:
     tracking:
-      _target_: coolrunner.frontends.hydra.Tracking
+      _target_: coolrunner.frontends.tracking.hydra.Tracking
       logbook: logbook.yaml
       refuse_dirty: true
 """
@@ -458,7 +458,7 @@ def test_trk_07_changes_that_are_allowed_are_kept_as_a_patch(repository: Path) -
 
 
 def test_trk_07_paths_beside_the_collected_ones_are_iterated(project: Path) -> None:
-    from coolrunner.frontends.hydra import iterate_paths
+    from coolrunner.frontends.tracking.hydra import iterate_paths
 
     frame = load_project("my_experiment", "*.npy", filter_date="2021-01-26")
     pairs = list(iterate_paths(frame, "results.json"))
@@ -466,7 +466,8 @@ def test_trk_07_paths_beside_the_collected_ones_are_iterated(project: Path) -> N
 
 
 def test_importing_it_loads_neither_streamlit_nor_pandas_nor_hydra() -> None:
-    command = "import sys, coolrunner.frontends.process, coolrunner.frontends.hydra; print(*sys.modules)"
+    doors = "coolrunner.frontends.tracking.process, coolrunner.frontends.tracking.hydra"
+    command = f"import sys, {doors}; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", command],
         capture_output=True,

@@ -35,9 +35,9 @@ from coolrunner.execution.forker import Forker
 from coolrunner.execution.inline import InlineBackend
 from coolrunner.execution.local import LocalBackend
 from coolrunner.execution.pinning import PinBoard
-from coolrunner.execution.ray_backend import RayBackend
+from coolrunner.execution.ray.backend import RayBackend
 from coolrunner.execution.slots import Slot, SlotPool
-from coolrunner.execution.slurm import SlurmBackend
+from coolrunner.execution.slurm.backend import SlurmBackend
 from coolrunner.experiment import Experiment, freeze
 from tests.ray_clusters import needs_ray, shared_settings
 from tests.slurm import needs_slurm, shared_slurm

@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from coolrunner.errors import UserError
-from coolrunner.frontends import affinity_machine
-from coolrunner.frontends.affinity import (
+from coolrunner.frontends.launching import affinity_machine
+from coolrunner.frontends.launching.affinity import (
     LAUNCHED_WITH,
     affinity_from_code,
     encode_affinity,

@@ -189,3 +189,17 @@ def test_pairs_are_runs_that_share_all_else_in_whatever_order_they_stand() -> No
 def test_what_cannot_be_asked_is_told_with_what_can(ask: Any, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         ask(hydra_runs())
+
+
+def test_a_comparison_of_groups_says_of_what_it_is() -> None:
+    found = compare_groups(hydra_runs(), "optimizer/name", "adam", "sgd", of="ACC")
+    assert str(found).startswith("ACC: optimizer/name=adam: 0.92 ")
+
+
+def test_groups_without_a_number_of_the_named_result_come_last() -> None:
+    frame = pandas.DataFrame(
+        {"lr": [1, 2, 2, 3], "ACC": [math.nan, 0.5, 0.7, math.nan], "LOSS": [1, 2, 3, 4]}
+    )
+    table = aggregate(frame, by="lr", what="mean,n", of="ACC")
+    assert (table.lr.tolist(), table.ACC_n.tolist()) == ([2, 1, 3], [2, 0, 0])
+    assert aggregate(frame, by="lr", what="mean").lr.tolist() == [1, 2, 3]

@@ -353,3 +353,35 @@ def test_a_mean_has_the_decimals_of_two_digits_of_its_spread() -> None:
 )
 def test_measurements_have_the_same_decimals(values: list[float], texts: list[str]) -> None:
     assert list(map(aligned(values), values)) == texts
+
+
+def test_a_heading_of_the_table_is_understood_only_where_no_row_has_such_a_key(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, *RUNS)
+    assert len(narrowed(rows, where="status == 'done'")) == 4
+    assert not unknown_keys(rows, [parse_query("status == 'done'")])
+    assert unknown_keys(rows, [parse_query("started > ago('1h')")])
+    rows = rows_of(tmp_path, *RUNS, {"Name": "e", "status": "bad", "ACC": 1})
+    assert names(narrowed(rows, where="status == 'bad'")) == "e"
+    assert names(narrowed(rows, where="status == 'done'")) == ""
+    assert list(cells(rows, headings_named(rows, "status")))[-1] == ("bad",)
+
+
+def test_a_column_of_the_table_can_be_named_though_no_row_has_anything_in_it(rows: Rows) -> None:
+    headings = headings_named(rows, "Name,note,tags,status")
+    assert [heading.name for heading in headings] == ["Name", "note", "tags", "status"]
+    assert next(cells(rows, headings)) == ("a", MISSING, MISSING, "done")
+
+
+def test_groups_without_a_number_of_what_is_summed_up_come_last(tmp_path: Path) -> None:
+    rows = rows_of(
+        tmp_path,
+        {"lr": 1, "LOSS": 1},
+        {"lr": 2, "ACC": "broke"},
+        {"lr": 3, "ACC": 0.5},
+        {"lr": 3, "ACC": 0.7},
+    )
+    summary = summarise(rows, "lr", "mean,n", "ACC")
+    assert summary.values == [(3,), (1,), (2,)]
+    assert summary.has_numbers == [True, False, False]
+    assert summary.results["ACC"]["n"] == [2, 0, 0]
+    assert summarise(rows, "lr", "mean").values == [(1,), (2,), (3,)]

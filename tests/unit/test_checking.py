@@ -14,7 +14,7 @@ from coolrunner.results.showing.checking import alike_keys, lost_runs, mixed_key
 def rows_of(path: Path, *documents: str) -> Rows:
     """Write a log by hand and read it."""
     (path / "a.yaml").write_text("".join(f"---\n{document}\n" for document in documents))
-    return joined(find_rows([path], cache="never"))
+    return joined(find_rows([path / "a.yaml"], cache="never"))
 
 
 def test_a_key_with_values_of_several_types_is_told_with_counts_examples_and_places(tmp_path: Path) -> None:

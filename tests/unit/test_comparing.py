@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,3 +103,9 @@ def test_pairs_have_to_be_pairs() -> None:
 def test_a_test_that_is_not_there_is_told_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="no test 'welsh'; did you mean 'welch'"):
         compare([1, 2], [3, 4], "welsh")
+
+
+def test_a_comparison_is_printed_as_its_sentence() -> None:
+    found = compare([1, 2, 3], [4, 5, 6])
+    assert str(found) == found.sentence
+    assert str(replace(found, of="ACC")) == f"ACC: {found.sentence}"

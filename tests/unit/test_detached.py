@@ -18,9 +18,9 @@ from coolrunner.execution.base import Ending, Job, Outcome, Past
 from coolrunner.execution.detached import Parcel, Recorded, Returned, Site, Wish, record
 from coolrunner.execution.detached_files import JobsDirectory, make_order, order_data, same_as
 from coolrunner.execution.pinning import Pin
-from coolrunner.execution.slurm_nodes import clock, find_troubles
-from coolrunner.execution.slurm_states import Life, Seen, look
-from coolrunner.execution.slurm_verdict import judge
+from coolrunner.execution.slurm.nodes import clock, find_troubles
+from coolrunner.execution.slurm.states import Life, Seen, look
+from coolrunner.execution.slurm.verdict import judge
 from coolrunner.experiment import Experiment, freeze
 from coolrunner.runs.attempts import Order
 from coolrunner.runs.root import Root

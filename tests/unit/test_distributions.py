@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coolrunner.definition.distributions import (
+from coolrunner.definition.sweeps.distributions import (
     Choice,
     Distribution,
     DistributionError,

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from coolrunner.errors import BadNameError, UsageError
-from coolrunner.frontends.parser import ArgumentError, ExParser, optional, simpleroot
+from coolrunner.frontends.parsing.parser import ArgumentError, ExParser, optional, simpleroot
 from coolrunner.runs.directory import RunDirectory
 from coolrunner.runs.repository import read_repository
 from coolrunner.runs.status import RunStatus

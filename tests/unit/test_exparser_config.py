@@ -20,8 +20,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coolrunner.frontends.parser import ExParser, optional
-from coolrunner.frontends.parser_values import same
+from coolrunner.frontends.parsing.parser import ExParser, optional
+from coolrunner.frontends.parsing.values import same
 from tests.exparsers import a_root
 
 root = pytest.fixture(a_root)

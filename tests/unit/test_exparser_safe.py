@@ -13,7 +13,7 @@ import pytest
 
 from coolrunner import current_run
 from coolrunner.errors import RunError
-from coolrunner.frontends.parser import ExParser
+from coolrunner.frontends.parsing.parser import ExParser
 from coolrunner.runs.current import is_inside
 from coolrunner.runs.directory import RunDirectory
 from coolrunner.runs.status import RunState, RunStatus

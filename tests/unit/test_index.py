@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from coolrunner.errors import BadNameError, UnknownMarkError
-from coolrunner.frontends.parser import ExParser
+from coolrunner.frontends.parsing.parser import ExParser
 from coolrunner.results.frames.index import Index
 from coolrunner.runs.layout import EXMAN, LAUNCHED, MANAGED, RESULTS
 from coolrunner.runs.root import Root

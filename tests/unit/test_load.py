@@ -169,3 +169,21 @@ def test_a_frame_is_the_same_with_an_index_and_without(log: Path) -> None:
     for _ in range(2):
         cached = coolrunner.load(log, cache="always")
         pd.testing.assert_frame_equal(plain, cached)
+
+
+def test_the_headings_of_the_terminal_are_understood_and_name_their_columns(log: Path) -> None:
+    frame = coolrunner.load(log, where="status == 'done' and id != 'bbbb2222'", columns="id,status,started")
+    assert frame.columns.tolist() == ["id", "status", "started"]
+    assert frame.id.tolist() == ["aaaa1111"]
+    assert frame.started[0] == pd.Timestamp("2026-11-21T05:23:29Z")
+    assert coolrunner.load(log, sort="id").ID.tolist() == ["aaaa1111", "bbbb2222"]
+
+
+def test_what_is_wrong_is_told_in_the_words_of_python(log: Path) -> None:
+    with pytest.raises(UsageError) as failure:
+        coolrunner.load(log, sort="acuracy")
+    assert str(failure.value).startswith("sort acuracy: no result has acuracy")
+    for question in ({"sort": "-Name"}, {"where": "Name > 1"}):
+        with pytest.raises(QueryError) as failed:
+            coolrunner.load(log, **question)
+        assert "--" not in str(failed.value)

@@ -17,8 +17,8 @@ from typing import Any, cast
 import pytest
 
 from coolrunner.errors import BadNameError, RunError, UsageError
-from coolrunner.frontends import manager as door
-from coolrunner.frontends.manager import Manager, create_experiment, get_experiment
+from coolrunner.frontends.managing import manager as door
+from coolrunner.frontends.managing.manager import Manager, create_experiment, get_experiment
 from coolrunner.results.frames.index import Index
 from coolrunner.runs.current import current_run, entered, is_inside
 from coolrunner.runs.layout import MANAGED, MANAGED_RUN

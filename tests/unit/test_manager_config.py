@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from coolrunner.errors import UsageError, UserError
-from coolrunner.frontends.manager import Manager, create_experiment
+from coolrunner.frontends.managing.manager import Manager, create_experiment
 
 VICTOR = {
     "name": "Victor",

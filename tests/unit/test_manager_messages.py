@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from coolrunner.errors import RunError
-from coolrunner.frontends.manager import Manager, create_experiment
+from coolrunner.frontends.managing.manager import Manager, create_experiment
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from coolrunner.errors import BadNameError, RunError, UsageError
-from coolrunner.frontends.manager import Manager, create_experiment
+from coolrunner.frontends.managing.manager import Manager, create_experiment
 from coolrunner.runs.current import current_run, is_inside
 from tests.managed import files, metrics, status
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coolrunner.study.patience import FIRST, QUICK, Patience, retry_delay
+from coolrunner.studies.patience import FIRST, QUICK, Patience, retry_delay
 
 
 def test_each_try_waits_twice_as_long_as_the_one_before_up_to_five_minutes() -> None:

@@ -14,8 +14,8 @@ import pytest
 from coolrunner.definition.clusters import RaySettings
 from coolrunner.definition.resources import Resources
 from coolrunner.errors import BackendError, UsageError
-from coolrunner.execution.ray_cluster import RayCluster, task_options
-from coolrunner.execution.ray_travel import Luggage, bring_home, pack_earlier
+from coolrunner.execution.ray.cluster import RayCluster, task_options
+from coolrunner.execution.ray.travel import Luggage, bring_home, pack_earlier
 from coolrunner.runs.attempts import Order, begin
 from coolrunner.runs.root import Root
 

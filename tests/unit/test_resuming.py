@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from coolrunner.definition.plan import Plan
-from coolrunner.study.resuming import HOW, Known, Match, match
+from coolrunner.studies.resuming import HOW, Known, Match, match
 from tests import definitions
 
 STUDY = """\

@@ -262,10 +262,22 @@ def test_a_run_of_an_argparse_script_has_its_number_time_and_place_for_the_recor
     ticket = root.allocate("mine", time=WHEN)
     facts = {"root": ticket.relative, "time": WHEN.isoformat(), "id": ticket.number}
     run = root.create(dump({"name": "mine", "Repeat": 3, **facts}), DONE, ticket)
-    assert of_role(run, Role.PARAMETER) == ["name", "Repeat"]
-    assert of_role(run, Role.INFO)[:3] == ["root", "time", "id"]
+    assert of_role(run, Role.PARAMETER) == ["Repeat"]
+    assert of_role(run, Role.INFO)[:5] == ["Name", "name", "root", "time", "id"]
     run.params.write_text("id: 5\ntime: 3\nroot: /data\n")
     assert of_role(run, Role.PARAMETER)[-3:] == ["id", "time", "root"]
+
+
+def test_the_options_of_the_parser_itself_are_no_parameters_of_its_script(tmp_path: Path) -> None:
+    root = Root(tmp_path / "exman", EXMAN)
+    ticket = root.allocate(time=WHEN)
+    facts = {"root": ticket.relative, "time": WHEN.isoformat(), "id": ticket.number}
+    options = {"config_file": None, "git_dirty": False, "name": None, "tmp": False}
+    run = root.create(dump({"lr": 0.1, **options, **facts}), DONE, ticket)
+    assert of_role(run, Role.PARAMETER) == ["lr"]
+    assert of_role(run, Role.INFO)[:4] == list(options)
+    run.params.write_text(dump({"lr": 0.1, **options}))  # of another program
+    assert of_role(run, Role.PARAMETER) == ["lr", *options]
 
 
 def test_a_parameter_keeps_its_name_and_what_comes_later_gets_an_underscore(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from coolrunner.experiment import Slot
 from coolrunner.queue.base import Fits
 from coolrunner.queue.memory import MemoryQueue
 from coolrunner.runner import RunOptions, Study
-from coolrunner.study.opening import open_memory
+from coolrunner.studies.opening import open_memory
 
 MODULE = """
 def main(exp):

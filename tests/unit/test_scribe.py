@@ -13,8 +13,8 @@ from coolrunner.errors import DefinitionError, Problem
 from coolrunner.queue.base import Facts, Status
 from coolrunner.queue.file import FileQueue, read_ledger
 from coolrunner.queue.saves import Draft
-from coolrunner.study.brief import study_record
-from coolrunner.study.scribe import StudyScribe
+from coolrunner.studies.brief import study_record
+from coolrunner.studies.scribe import StudyScribe
 from coolrunner.yamlio import Source, read_text, split_documents
 from tests import definitions
 from tests.queue_studies import save

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from coolrunner.definition.distributions import Choice, Int, LogUniform
 from coolrunner.definition.plan import read_plan
-from coolrunner.definition.search import Goal, Method, Search
+from coolrunner.definition.sweeps.distributions import Choice, Int, LogUniform
+from coolrunner.definition.sweeps.search import Goal, Method, Search
 from coolrunner.errors import DefinitionError
 
 GOOD = "{search: {optimizer.lr: loguniform(1e-5, 1e-1), layers: int(1, 6)}, maximize: ACC, n: 50}"

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coolrunner.definition.distributions import Choice, Int, LogInt, LogUniform, QUniform, Uniform
-from coolrunner.definition.search import Goal, Method, Search
+from coolrunner.definition.sweeps.distributions import Choice, Int, LogInt, LogUniform, QUniform, Uniform
+from coolrunner.definition.sweeps.search import Goal, Method, Search
 from coolrunner.errors import QueueError, UsageError
 
 optuna = pytest.importorskip("optuna")
 
-from coolrunner.study.search_methods import Ranges, make_pruner, make_sampler  # noqa: E402
-from coolrunner.study.search_storage import SearchFile  # noqa: E402
-from coolrunner.study.search_trials import Trials  # noqa: E402
+from coolrunner.studies.searching.methods import Ranges, make_pruner, make_sampler  # noqa: E402
+from coolrunner.studies.searching.storage import SearchFile  # noqa: E402
+from coolrunner.studies.searching.trials import Trials  # noqa: E402
 
 SPACE = {("lr",): LogUniform(1e-5, 0.1), ("model", "layers"): Int(1, 6), ("act",): Choice(("relu", [1, 2]))}
 GOALS = (Goal("ACC", maximize=True),)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coolrunner.errors import UserError
-from coolrunner.frontends.variants import (
+from coolrunner.frontends.launching.variants import (
     FILE,
     AttrDict,
     VariantLevel,

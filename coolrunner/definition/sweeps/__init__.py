@@ -1,0 +1,1 @@
+"""Sweeps: many experiments in a few lines of a definition."""

@@ -1,0 +1,1 @@
+"""Slurm: jobs handed over through submitit, and what became of them."""

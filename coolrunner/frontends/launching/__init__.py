@@ -1,0 +1,1 @@
+"""The Python launcher: variants, affinity codes, a process for each run."""

@@ -1,0 +1,1 @@
+"""The manager: experiments of scripts and notebooks."""

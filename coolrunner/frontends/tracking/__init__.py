@@ -1,0 +1,1 @@
+"""The doors for users of Hydra and of experiment_tracker."""

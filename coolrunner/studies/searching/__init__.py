@@ -1,0 +1,1 @@
+"""A search: its trials as experiments of the queue."""
