@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Choice", "add_choice", "choose"]
 
-# Up to so many rows have ids by which each of them is told from all others, and not from those shown alone.
+# Of more rows only those that are shown get their ids, unless a question looks at them.
 _NAMED = 20_000
+_ASKS_FOR_ID = re.compile(r"\bid\b")
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -152,7 +154,8 @@ def choose(options: argparse.Namespace, limit: int = 0) -> Choice:
     found = len(rows)
     if not found:
         return Choice(0, rows, skipped=_skipped(rows))
-    if found <= _NAMED:
+    named_early = found <= _NAMED or any(map(_ASKS_FOR_ID.search, [*options.where, *options.sort]))
+    if named_early:
         rows = rows.with_columns({HANDLE: (Role.INFO, handles(rows))})
     sys.stderr.write("".join(f"warning: {escaped(line)}\n" for line in unknown_keys(rows, queries)))
     if options.by is not None:
@@ -187,8 +190,10 @@ def choose(options: argparse.Namespace, limit: int = 0) -> Choice:
     )
     count = len(rows)
     rows = rows.take(range(limit)) if limit and limit < count else rows
-    if found > _NAMED and len(rows) <= _NAMED:
-        rows = rows.with_columns({HANDLE: (Role.INFO, handles(rows))})
+    if not named_early and len(rows) <= _NAMED:
+        # By these each is told from all others, and not from those alone that are shown.
+        every = dict(zip(named.ids(), handles(named), strict=True))
+        rows = rows.with_columns({HANDLE: (Role.INFO, [every[id] for id in rows.ids()])})
     headings = headings_named(rows, options.columns, among=named) if options.columns is not None else None
     return Choice(found, rows, count, by, looked_at, headings)
 

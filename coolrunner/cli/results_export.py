@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from coolrunner.results.rows import Rows
     from coolrunner.results.showing.choosing import Heading
 
-__all__ = ["add_forms", "configure", "execute", "form_of", "written"]
+__all__ = ["add_forms", "configure", "execute", "form_of", "handles_of", "written"]
 
 _FORMS = {
     "json": "a list of objects: id, kind, place, parameters, results, info",
@@ -35,8 +35,17 @@ def configure(parser: argparse.ArgumentParser, verb: str) -> None:
         "file", metavar="FILE", help="its ending says what is written: .csv .json .parquet ..."
     )
     add_choice(parser)
+    parser.add_argument("--out", action=_FileFirst, metavar="FILE", help=argparse.SUPPRESS)
     parser.add_argument("--force", action="store_true", help="replace the file where it is there already")
     parser.set_defaults(form=None)
+
+
+class _FileFirst(argparse.Action):
+    """The option of the listing, which a person may give here, too."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: object, values: Any, __: object = None) -> None:
+        """Say where the file is named."""
+        raise UsageError(f"the file comes first, without --out: {parser.prog} {values} [PATH ...]")
 
 
 def add_forms(parser: argparse.ArgumentParser) -> None:
@@ -110,8 +119,8 @@ def _pieces(choice: Choice, form: str) -> Iterator[str]:
     if form in ("json", "yaml"):
         names = [heading.name for heading in choice.headings or ()]
         if form == "yaml":
-            return export.yaml_documents(rows, _handles(rows), names)
-        return export.json_lines(export.data_of(rows, _handles(rows), names))
+            return export.yaml_documents(rows, handles_of(rows), names)
+        return export.json_lines(export.data_of(rows, handles_of(rows), names))
     headings = _headings(choice, for_people=form in ("markdown", "latex"))
     lines = {"csv": export.csv_lines, "markdown": export.markdown_lines, "latex": export.latex_lines}[form]
     from coolrunner.results.showing.choosing import cells
@@ -161,7 +170,8 @@ def _headings(choice: Choice, *, for_people: bool) -> Sequence[Heading]:
     return telling_headings(choice.rows) if for_people else all_headings(choice.rows)
 
 
-def _handles(rows: Rows) -> list[str]:
+def handles_of(rows: Rows) -> list[str]:
+    """Return the short ids of rows: those that they were given among all others, if they were."""
     from coolrunner.results.handles import handles
     from coolrunner.results.showing.choosing import HANDLE
 

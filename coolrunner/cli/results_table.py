@@ -101,6 +101,10 @@ def print_groups(choice: Choice, *, by_keys: bool) -> None:
     if choice.by:
         parts.append(f"by {choice.by}, the best first")
     _dim("; ".join(parts))
+    lacking = summary.has_numbers.count(False)
+    if lacking and summary.results:
+        have = "has" if lacking == 1 else "have"
+        _dim(f"{counted(lacking, 'group')} {have} no number under {' or '.join(summary.results)}")
     again = _run_again(choice.rows)
     if again:
         had = "was given what another one was" if again == 1 else "were given what others were"

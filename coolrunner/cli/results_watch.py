@@ -171,13 +171,13 @@ def _keys(rows: Rows) -> list[_Key]:
 
 
 def _write(rows: Rows, number: int) -> None:
+    from coolrunner.cli.results_export import handles_of
     from coolrunner.reporting.runs import escaped
     from coolrunner.reporting.streams import write_text
     from coolrunner.reporting.text import pairs
-    from coolrunner.results.handles import Handles
     from coolrunner.results.showing.details import Details
 
-    row = Details(rows, number, Handles(rows).called(number), lambda _: None)
+    row = Details(rows, number, handles_of(rows)[number], lambda _: None)
     given = {str(key): value for key, value in row.parameters.items() if key != "Name"}
     came = {str(key): value for key, value in row.results.items()}
     error = row.info.get("ERROR")

@@ -14,7 +14,14 @@ from coolrunner.keys import lower_is_better, main_result
 from coolrunner.results.annotations import MARKS, TAGS
 from coolrunner.results.groups.statistics import is_number, main_column
 from coolrunner.results.joining import STATUS
-from coolrunner.results.naming import column_named, column_spelled, key_named, known_path, unknown_keys
+from coolrunner.results.naming import (
+    STARTED,
+    column_named,
+    column_spelled,
+    key_named,
+    known_path,
+    unknown_keys,
+)
 from coolrunner.results.parts import MISSING, Role
 from coolrunner.results.query import KeyPath, Query, ordered, parse_query
 from coolrunner.results.query.times import moment, now
@@ -33,8 +40,6 @@ __all__ = [
     "where_true",
     "with_status",
 ]
-
-STARTED: KeyPath = ("STARTED",)
 
 _NUMBERS = {"int", "float"}
 _RANKED: set[type] = {int, float, bool, type(None), type(MISSING)}
@@ -208,9 +213,9 @@ def _answers(rows: Rows, query: Query, label: str, skip_errors: bool) -> Iterato
             yield evaluate(row)
         except Exception as error:
             if not skip_errors:
+                hint = "\n    --skip-errors leaves such rows out" if label.startswith("--") else ""
                 raise QueryError(
-                    f"{label} {query.text!r} fails on {rows.place(number)}: {error}\n"
-                    "    --skip-errors leaves such rows out"
+                    f"{label} {query.text!r} fails on {rows.place(number)}: {error}{hint}"
                 ) from None
             yield None
 
@@ -282,7 +287,9 @@ def _moment(value: Any) -> Any:
         return None
 
 
-def sorted_by(rows: Rows, text: str, *, reverse: bool = False, skip_errors: bool = False) -> Rows:
+def sorted_by(
+    rows: Rows, text: str, *, label: str = "--sort", reverse: bool = False, skip_errors: bool = False
+) -> Rows:
     """Return rows in the order of a key or an expression; equal ones stay as they are, missing ones are last.
 
     Parameters
@@ -291,6 +298,8 @@ def sorted_by(rows: Rows, text: str, *, reverse: bool = False, skip_errors: bool
         What is sorted.
     text
         The name of a key, ``val/acc``, which wins; or an expression, ``-ACC``.
+    label
+        What it is called in errors.
     reverse
         Whether from large to small.
     skip_errors
@@ -306,10 +315,10 @@ def sorted_by(rows: Rows, text: str, *, reverse: bool = False, skip_errors: bool
     if known_path(rows, text) is not None:
         values = column_named(rows, text)
     else:
-        query = parse_query(text, "--sort")
+        query = parse_query(text, label)
         if query.paths and len(unknown_keys(rows, [query])) == len(query.paths):
-            raise UsageError(f"--sort {text}: {unknown_keys(rows, [query])[0]}")
-        values = list(_answers(rows, query, "--sort", skip_errors))
+            raise UsageError(f"{label} {text}: {unknown_keys(rows, [query])[0]}")
+        values = list(_answers(rows, query, label, skip_errors))
     return rows.take(ordered(values, reverse=reverse))
 
 

@@ -2,23 +2,26 @@
 
 A directory is listed once and offered to the loaders; the first that claims it says what is in it. Others
 are searched further, names in order. Hidden names are passed over, and so are the directories of virtual
-environments and of caches; every real directory and file is taken once, so loops of links end.
+environments and of caches, and those that hold a file ``.noresults`` and were not named themselves; every
+real directory and file is taken once, so loops of links end. A YAML file that is only met there has to say
+itself that it is a log (`coolrunner.results.parts.Part.met`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from coolrunner.results.loaders import KINDS, loader_of, loaders
-from coolrunner.results.logs.sources import STDIN, Exclusion, Report, check_paths
+from coolrunner.results.logs.sources import PASSED, STDIN, Exclusion, Report, check_paths
 from coolrunner.results.parts import Folder, Loader, Part
 
 __all__ = ["find_parts"]
 
 _NEVER = {"__pycache__", "node_modules", "site-packages"}
 _LOGS = (".yaml", ".yml")
+_PASSED = ".noresults"
 
 
 def find_parts(
@@ -46,7 +49,8 @@ def find_parts(
         A path is missing.
     """
     check_paths(paths)
-    walk = _Walk(report, exclude, loaders(kinds), kinds)
+    named = {os.path.abspath(name) for name in paths}  # noqa: PTH100 - links stay as they are
+    walk = _Walk(report, exclude, loaders(kinds), kinds, named)
     for name in dict.fromkeys(paths):
         if name == STDIN:
             yield Part("log", STDIN, "standard input", ())
@@ -58,11 +62,17 @@ class _Walk:
     """One search; what it has met is not met again."""
 
     def __init__(
-        self, report: Report, exclude: Exclusion | None, asked: Sequence[Loader], kinds: Sequence[str]
+        self,
+        report: Report,
+        exclude: Exclusion | None,
+        asked: Sequence[Loader],
+        kinds: Sequence[str],
+        named: Collection[str],
     ) -> None:
         self._report = report
         self._exclude = exclude
         self._loaders = asked
+        self._named = named
         self._logs = loader_of("log") if "log" in kinds else None
         self._met: set[tuple[int, int] | tuple[str, str]] = set()
 
@@ -86,10 +96,15 @@ class _Walk:
             path, name = waiting.pop()
             if path.endswith(_LOGS) and not Path(path).is_dir():
                 part = self._logs.open(Path(path), name, self._report) if self._logs else None
-                yield from self._new([part] if part else [])
+                if part is not None:
+                    met = path not in self._named
+                    yield from self._new([Part(part.kind, part.path, part.name, part.stamps, met)])
                 continue
             entries = self._listed(path, name)
             if entries is None:
+                continue
+            if _PASSED in entries and not named and path not in self._named:
+                self._report.skip(PASSED, name)
                 continue
             folder = Folder(Path(path), name, named, entries)
             named = False

@@ -61,14 +61,21 @@ class Handles:
     @cached_property
     def shown(self) -> list[str]:
         """The short id of each row."""
-        names = [""] * len(self._rows)
+        if {part.kind for part in self._rows.all_parts()} == {"log"}:
+            ids = [identity for identity in self._ids if isinstance(identity, str) and identity]
+            if len(set(ids)) == len(self._rows):  # of a million rows this is much less work
+                return ids
+        # Most are rows of logs with an ID of their own; only what is left is made longer, step by step.
+        facts = list(zip(self._places, self._ids, self._numbers, strict=True))
+        names = [
+            identity if place.kind == "log" and isinstance(identity, str) else ""
+            for place, identity, _ in facts
+        ]
+        twice = Counter(names)
         open_rows = {
-            number: _calls(place, identity, run_number)
-            for number, (place, identity, run_number) in enumerate(
-                zip(self._places, self._ids, self._numbers, strict=True)
-            )
+            number: _calls(*facts[number]) for number, name in enumerate(names) if not name or twice[name] > 1
         }
-        taken: set[str] = set()
+        taken = {name for name, many in twice.items() if many == 1 and name}
         while open_rows:
             for number in list(open_rows):
                 longer = next(open_rows[number], None)
@@ -84,9 +91,8 @@ class Handles:
         return names
 
     def called(self, number: int) -> str:
-        """Return what one row is called: the shortest by which `find` finds it."""
-        calls = _calls(self._places[number], self._ids[number], self._numbers[number])
-        return next((call for call in calls if self._meant(call) == [number]), str(self._places[number]))
+        """Return what one row is called: as tables show it, so `find` finds it."""
+        return self.shown[number]
 
     def find(self, text: str) -> int:
         """Return the position of the row that a person names.
@@ -94,9 +100,10 @@ class Handles:
         Parameters
         ----------
         text
-            An ``ID`` or a beginning that only it has, the number of a run, the name of its directory or a
-            beginning of that, a path to it or into it, ``file:line`` of any line of a document, a file with
-            one row, or a ``Name`` if only one row has it.
+            What tables call it, which comes before all else; an ``ID`` or a beginning that only it has, the
+            number of a run, the name of its directory or a beginning of that, a path to it or into it or a
+            beginning of that, ``file:line`` of any line of a document, a file with one row, or a ``Name`` if
+            only one row has it.
 
         Raises
         ------
@@ -114,13 +121,20 @@ class Handles:
     def _meant(self, text: str) -> list[int]:
         """Return the positions of the rows that a text names, in the first way in which it names any."""
         ways = (self._by_id, self._by_number, self._by_place, self._by_path, self._by_name, self._by_start)
-        for way in ways:
+        for way in (self._by_shown, *ways):
             found = list(dict.fromkeys(way(text)))
             if found:
-                return self._preferred(found) if len(found) > 1 else found
+                # A number says nothing of the experiment: which run is meant is not to be guessed.
+                return found if len(found) == 1 or way == self._by_number else self._preferred(found)
         return []
 
     # --- the ways, in their order ---
+
+    def _by_shown(self, text: str) -> Iterable[int]:
+        try:
+            return [self.shown.index(text)]
+        except ValueError:
+            return ()
 
     def _by_id(self, text: str) -> Iterable[int]:
         return (number for number, known in enumerate(self._ids) if known == text)
@@ -171,11 +185,11 @@ class Handles:
         return [number for number in found if len(self._runs[number]) == longest]
 
     def _by_start(self, text: str) -> Iterable[int]:
-        runs = [run.rpartition("/")[2] for run in self._runs]
+        begins = _begins(text)
         return (
             number
-            for number, (known, run) in enumerate(zip(self._ids, runs, strict=True))
-            if (isinstance(known, str) and known.startswith(text)) or run.startswith(text)
+            for number, (known, run) in enumerate(zip(self._ids, self._runs, strict=True))
+            if (isinstance(known, str) and known.startswith(text)) or (run and begins(run))
         )
 
     def _by_name(self, text: str) -> Iterable[int]:
@@ -210,8 +224,7 @@ class Handles:
         if os.path.exists(text):  # noqa: PTH110 - whatever a person has typed
             what = "a directory" if os.path.isdir(text) else "a file"  # noqa: PTH112
             return f"{text} is {what}, and no one result; what is in it: coolrunner results {text}"
-        last = range(max(len(self._rows) - _COMPARED, 0), len(self._rows))
-        shown = Handles(self._rows.take(last)).shown
+        shown = self.shown[-_COMPARED:]
         names = dict.fromkeys(shown)
         names.update(dict.fromkeys(name for name in self._names[-_COMPARED:] if isinstance(name, str)))
         close = nearest(text, list(names))
@@ -256,6 +269,20 @@ def _is_named(text: str) -> Callable[[str], bool]:
     real = os.path.realpath(text)
     end = "/" + os.path.normpath(text).lstrip("/")
     return lambda path: path in (whole, real) or path.endswith(end) or path == end[1:]
+
+
+def _begins(text: str) -> Callable[[str], bool]:
+    """Return what tells whether a text is the beginning of the name of a directory, behind a path or not."""
+    before, slash, name = text.rpartition("/")
+    if not slash:
+        return lambda path: path.rpartition("/")[2].startswith(text)
+    is_meant = _is_named(before or "/")
+
+    def begins(path: str) -> bool:
+        around, _, last = path.rpartition("/")
+        return last.startswith(name) and is_meant(around)
+
+    return begins
 
 
 # --- from short to long ---

@@ -1,4 +1,8 @@
-"""Keys by the names that a person gives them; what may be meant where there is none."""
+"""Keys by the names that a person gives them; what may be meant where there is none.
+
+Where no row has a key of the name, the headings of the table are understood: ``id``, ``status``, ``started``,
+``marks``, ``tags`` and ``note``.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,37 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from coolrunner.errors import UsageError, nearest
+from coolrunner.results.annotations import MARKS, NOTE, TAGS
+from coolrunner.results.joining import STATUS
 from coolrunner.results.parts import MISSING, Role
 from coolrunner.results.query import KeyPath, Query, name_of, spellings
 from coolrunner.results.rows import KeyInfo, Rows
 
-__all__ = ["column_named", "column_spelled", "key_named", "known_path", "leads", "merged", "unknown_keys"]
+__all__ = [
+    "HANDLE",
+    "OF_TABLES",
+    "STARTED",
+    "column_named",
+    "column_spelled",
+    "key_named",
+    "known_path",
+    "leads",
+    "merged",
+    "unknown_keys",
+]
 
+#: Where the short ids of rows are kept, which no key of a row can be called.
+HANDLE: KeyPath = ("", "id")
+STARTED: KeyPath = ("STARTED",)
+#: The headings that stand in tables for keys of another name.
+OF_TABLES: dict[str, KeyPath] = {
+    "id": HANDLE,
+    "status": STATUS,
+    "started": STARTED,
+    "marks": MARKS,
+    "tags": TAGS,
+    "note": NOTE,
+}
 _LISTED = 10
 
 
@@ -30,9 +59,9 @@ def key_named(rows: Rows, name: str, label: str) -> KeyInfo:
 
 
 def known_path(rows: Rows, name: str) -> KeyPath | None:
-    """Return the path of the key with a name; None where no row has it."""
-    path = rows.path(name)
-    return path if any(key.path == path for key in rows.keys) else None
+    """Return the path of the key with a name, or of what tables call so; None where no row has it."""
+    known = {key.path for key in rows.keys}
+    return next((path for path in (rows.path(name), OF_TABLES.get(name)) if path in known), None)
 
 
 def _hint(rows: Rows, name: str) -> str:
@@ -57,7 +86,8 @@ def unknown_keys(rows: Rows, queries: Iterable[Query]) -> list[str]:
     paths = dict.fromkeys(path for query in queries for path in query.paths)
     lines = []
     for path in paths if len(rows) else ():
-        if not any(leads(key.path, each) for each in spellings(path) for key in rows.keys):
+        spelled = [*spellings(path), *_of_tables(path)]
+        if not any(leads(key.path, each) for each in spelled for key in rows.keys):
             name = name_of(path)
             lines.append(f"no result has {name}{_hint(rows, name)}")
     return lines
@@ -75,13 +105,18 @@ def leads(key: KeyPath, path: KeyPath) -> bool:
 def column_named(rows: Rows, name: str) -> list[Any]:
     """Return the values of all keys that are written like this: a nested one, and a flat one with dots."""
     paths = [key.path for key in rows.keys if key.name == name]
-    return merged(rows.columns(paths or [rows.path(name)]))
+    return merged(rows.columns(paths or [known_path(rows, name) or rows.path(name)]))
 
 
 def column_spelled(rows: Rows, path: KeyPath) -> list[Any]:
     """Return the values under a path of a question, however it is spelled in the rows."""
     spelled = [each for each in spellings(path) if any(leads(key.path, each) for key in rows.keys)]
-    return merged(rows.columns(spelled or [path]))
+    return merged(rows.columns(spelled or _of_tables(path) or [path]))
+
+
+def _of_tables(path: KeyPath) -> list[KeyPath]:
+    """Return the key that a path means where no row has it, if it is a heading of the table."""
+    return [OF_TABLES[path[0]]] if len(path) == 1 and path[0] in OF_TABLES else []
 
 
 def merged(columns: Sequence[list[Any]]) -> list[Any]:

@@ -132,12 +132,15 @@ class Part:
         How it is shown: as it was reached from what a person named.
     stamps
         Of the files that it is read from.
+    met
+        Whether it was only met in a search: without any mark of results it is then passed over.
     """
 
     kind: str
     path: str
     name: str
     stamps: tuple[Stamp, ...]
+    met: bool = False
 
 
 @dataclass(slots=True)
@@ -196,10 +199,13 @@ class GrownRows(Protocol):
         Rows whose number is not greater stand as they were known; of all others nothing counts any more.
     state
         After the iteration: what the next reading goes on with, good for JSON; None for nothing.
+    marked
+        After the iteration: whether anything in the part, read by now or before, says that it holds results.
     """
 
     kept: int
     state: dict[str, Any] | None
+    marked: bool
 
     def __iter__(self) -> Iterator[Row]: ...
 

@@ -371,7 +371,7 @@ def test_where_nothing_fits_the_nearest_key_is_named(project: Project) -> None:
 
 
 def test_what_cannot_be_read_is_told_in_a_line(project: Project) -> None:
-    project.write("logs/torn.yaml", "---\na: [1\n---\nb: 2\n")
+    project.write("logs/torn.yaml", "---\nACC: [1\n---\nb: 2\n")
     done = results(project)
     assert (done.status, len(done.stdout.splitlines())) == (0, 5)
     assert done.stderr == "1 place could not be read; 'coolrunner results check' shows where\n"
@@ -396,6 +396,7 @@ def test_what_cannot_be_read_is_told_in_a_line(project: Project) -> None:
         ("--kind logs", "--kind: there is no kind 'logs'; did you mean log?"),
         ("--status finished", "--status: nothing is 'finished'; there are done, failed, interrupted, lost"),
         ("export logs", "logs: this is a directory; a file such as logs/results.csv was expected"),
+        ("export --out a.csv", "the file comes first, without --out: coolrunner results export a.csv [PATH"),
         ("export a.xlsx", "a.xlsx: the ending says what is written; there are .csv"),
     ],
 )
@@ -425,3 +426,28 @@ def test_an_index_is_kept_where_that_is_asked_for_and_changes_nothing(project: P
     )
     assert with_index.stdout == before == do(project) == do(project, "--no-cache")
     assert (project.path / ".coolrunner").is_dir()
+
+
+def test_the_headings_of_the_table_are_understood_where_no_row_has_such_a_key(project: Project) -> None:
+    done = results(project, "note", "a2", "an odd one")
+    assert done.status == 0, done.stderr
+    assert ids(project, "--where", "note ~ 'odd' and status == 'done'") == ["a2"]
+    assert ids(project, "--where", "id in ('a1', 'b1')", "--sort", "started") == ["a1", "b1"]
+    lines = do(project, "--columns", "id,status,note,started", "--sort", "id").splitlines()
+    assert lines[0].split() == ["id", "status", "note", "started"]
+    assert lines[2].split() == ["a2", "done", "an", "odd", "one", "2026-11-20T11:00:00+00:00"]
+
+
+def test_groups_without_any_value_come_last_and_are_counted(project: Project) -> None:
+    project.write("logs/other.yaml", "---\nName: none\nLOSS: 3\n---\nName: more\nLOSS: 4\n")
+    lines = at_terminal(project, 100, "--group-by", "Name", "--columns", "ACC")
+    assert [line.split()[0] for line in lines[2:6]] == ["vgg", "wrn|x", "none", "more"]
+    assert "2 groups have no number under ACC" in lines
+
+
+def test_a_config_that_lies_about_is_no_result_and_told_where_it_is_asked_for(project: Project) -> None:
+    before = do(project)
+    project.write("conf/model.yaml", "lr: 0.1\nmodel: {name: resnet}\n")
+    assert do(project) == before
+    assert "1 file without results (conf/model.yaml)" in results(project, "-v").stderr
+    assert len(ask(project, "conf/model.yaml")) == 1

@@ -340,7 +340,8 @@ def test_check_names_every_place_that_could_not_be_read(study: Project) -> None:
     study.write("hand.yaml", "---\nName: hand\nlr: '0.1'\nACC: 1\n---\na: [\n")
     study.write("list.yaml", "- 1\n")
     next((study.path / "results/runs").glob("000003-*/params.yaml")).write_text("a: [\n")
-    done = results(study, "check")
+    assert "1 file without results (list.yaml)" in results(study, "check").stdout
+    done = results(study, "check", ".", "list.yaml")
     assert done.status == 1
     for words in (
         "could not be read; what is before and behind is kept: 3\n",
@@ -351,7 +352,7 @@ def test_check_names_every_place_that_could_not_be_read(study: Project) -> None:
         "keys with values of several types: 1\n  lr: str in 1, such as '0.1' in hand.yaml:2; float in ",
     ):
         assert words in done.stdout, (words, done.stdout)
-    data = json.loads(results(study, "check", "--json").stdout)
+    data = json.loads(results(study, "check", ".", "list.yaml", "--json").stdout)
     assert (len(data["broken"]), len(data["foreign"]), list(data["types"])) == (3, 1, ["lr"])
 
 

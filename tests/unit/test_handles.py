@@ -144,3 +144,50 @@ def test_a_run_of_hydra_is_called_by_its_date_time_and_number(tmp_path: Path) ->
     assert names[:2] == ["2021-01-26/17-07-39/0", "2021-01-26/17-07-39/1"]
     assert [find(rows, name) for name in names] == [0, 1, 2, 3]
     assert find(rows, "multirun/2021-01-27/17-07-39/1") == 3
+
+
+def two_kinds(path: Path) -> Rows:
+    """Return rows of a study whose runs are in its log, and of a script with runs of the same numbers."""
+    book = YamlLog(str(path / "logs/a.yaml"))
+    for identity in ("k7f3q2ma", "c7ruqtba"):
+        directory = run(Root(path / "results"), identity)
+        record = {"Name": "a", "lr": 0.1, "REP": 0, "ACC": 0.5, "ID": identity, "RUN": str(directory.path)}
+        book.append(identity, record)
+    book.close()
+    for _ in range(2):
+        run(Root(path / "script"))
+    run(Root(path / "script"), "zzzzzzzz", RunStatus.FAILED)
+    return joined(find_rows([path], cache="never"))
+
+
+def test_what_a_table_shows_names_that_row_whatever_other_row_has_the_number(tmp_path: Path) -> None:
+    rows = two_kinds(tmp_path)
+    shown = handles(rows)
+    assert shown == ["k7f3q2ma", "c7ruqtba", "1", "2", "3"]
+    assert [find(rows, text) for text in shown] == [0, 1, 2, 3, 4]
+    names = Handles(rows)
+    assert [names.called(number) for number in range(len(rows))] == shown
+
+
+def test_a_number_that_no_table_shows_and_several_runs_have_is_not_guessed(tmp_path: Path) -> None:
+    two_kinds(tmp_path)
+    run(Root(tmp_path / "other"))
+    rows = joined(find_rows([tmp_path], cache="never"))
+    assert "1" not in handles(rows)
+    with pytest.raises(UsageError, match="1 may be any of 3 rows") as failure:
+        find(rows, "1")
+    named = [line.split()[0] for line in str(failure.value).splitlines()[1:]]
+    assert [find(rows, text) for text in named] == [
+        number for number, value in enumerate(rows.column("NUMBER")) if value == 1
+    ]
+
+
+def test_the_beginning_of_a_directory_is_enough_behind_a_path_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = two_kinds(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for text in ("script/runs/000002", "./script/runs/000002-2026", str(tmp_path / "script/runs/000002")):
+        assert find(rows, text) == 3
+    with pytest.raises(UsageError, match="there is no result other/runs/000002"):
+        find(rows, "other/runs/000002")

@@ -18,7 +18,7 @@ from coolrunner.results.cache.reading import Stored
 from coolrunner.results.cache.schema import connect
 from coolrunner.results.cache.writing import Writer
 from coolrunner.results.loaders import loader_of
-from coolrunner.results.logs.sources import Report
+from coolrunner.results.logs.sources import NOTHING, Report
 from coolrunner.results.parts import GrowingLoader, Part, Stamp
 
 __all__ = ["Index"]
@@ -130,10 +130,13 @@ class Index:
         for part in parts:
             entry = known.get(self._key(part))
             if entry is not None:  # else it was removed by somebody just now
+                told = json.loads(entry.report) if entry.report else {}
+                if part.met and told.get("unmarked"):
+                    report.skip(NOTHING, part.name)
+                    continue
                 self._ids.append(entry.id)
                 self.present.append(part)
-                if entry.report:
-                    _retell(report, json.loads(entry.report), part.name)
+                _retell(report, told, part.name)
         return report
 
     def rows(self) -> Stored:
@@ -220,7 +223,7 @@ class Index:
                 max((max(stamp.modified, stamp.changed) for stamp in part.stamps), default=0),
                 int(values),
                 json.dumps(state) if state else None,
-                _told(report, part.name),
+                _told(report, part.name, unmarked=not getattr(rows, "marked", True)),
                 *writer.extent(id),
                 id,
             ),
@@ -270,8 +273,8 @@ def _grows(kind: str) -> bool:
 # --- what is told of a part, without the name under which it was reached ---
 
 
-def _told(report: Report, name: str) -> str:
-    """Return what a report says, as JSON; an empty text for nothing."""
+def _told(report: Report, name: str, *, unmarked: bool = False) -> str:
+    """Return what a report says, and whether a part has no mark of results; JSON, empty for nothing."""
 
     def bare(lines: Iterable[str]) -> list[str]:
         return [line.removeprefix(name) for line in lines]
@@ -282,6 +285,7 @@ def _told(report: Report, name: str) -> str:
         "skipped": {kind: bare(paths) for kind, paths in report.skipped.items()},
         "broken": bare(report.broken),
         "foreign": bare(report.foreign),
+        "unmarked": unmarked,
     }
     return json.dumps({key: value for key, value in told.items() if value}) if any(told.values()) else ""
 

@@ -7,7 +7,8 @@ found as `coolrunner.results.frames.parts` says, and can be told otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from coolrunner.errors import UsageError, nearest
@@ -23,7 +24,12 @@ from coolrunner.results.frames.parts import (
 )
 from coolrunner.results.groups.comparing import PAIRED, Comparison, compare
 from coolrunner.results.groups.repeats import Groups, differing, group
-from coolrunner.results.groups.statistics import aggregate_groups, best, statistics_named
+from coolrunner.results.groups.statistics import (
+    aggregate_groups,
+    best,
+    is_number,
+    statistics_named,
+)
 from coolrunner.results.parts import MISSING, Role
 
 if TYPE_CHECKING:
@@ -82,7 +88,8 @@ def aggregate(
     what
         Statistics, of `coolrunner.results.groups.statistics`: ``"mean,ci95,n"`` or a list.
     of
-        Columns whose statistics are wanted; the results that are numbers if None.
+        Columns whose statistics are wanted; the results that are numbers if None. Groups without a number
+        in any of those that are named come last.
     ignore
         As in `group_repeats`; for where `by` is None.
 
@@ -105,9 +112,12 @@ def aggregate(
         keys = picked(by, frame)
         groups = group(columns_of(frame, keys), keys)
     names = names_of(frame)
-    firsts = [first for first, *_ in groups.positions]
+    positions = groups.positions
+    if of is not None:
+        positions = sorted(positions, key=lambda places: not _has_number(results, places))
+    firsts = [first for first, *_ in positions]
     settings = frame.iloc[firsts, [names.index(key) for key in groups.keys]].reset_index(drop=True)
-    found = aggregate_groups(results, groups.positions, what)
+    found = aggregate_groups(results, positions, what)
     summary = {
         f"{result}_{name}": _series(pd, values)
         for result, row in found.items()
@@ -172,7 +182,7 @@ def compare_groups(
 ) -> Comparison:
     """Compare the runs with one value of a parameter with those with another one.
 
-    >>> print(compare_groups(frame, "optimizer", "adam", "sgd").sentence)  # doctest: +SKIP
+    >>> print(compare_groups(frame, "optimizer", "adam", "sgd"))  # doctest: +SKIP
 
     Parameters
     ----------
@@ -202,7 +212,11 @@ def compare_groups(
         sides = _paired(frame, sides, _shared(frame, key, result) if pair is None else picked(pair, frame))
     values = columns_of(frame, [result])[result]
     one, other = ([values[place] for place in places] for places in sides)
-    return compare(one, other, test, labels=(f"{key}={a}", f"{key}={b}"))
+    return replace(compare(one, other, test, labels=(f"{key}={a}", f"{key}={b}")), of=result)
+
+
+def _has_number(columns: Mapping[str, Sequence[Any]], places: Sequence[int]) -> bool:
+    return any(is_number(column[place]) for column in columns.values() for place in places)
 
 
 def _repeats(frame: pandas.DataFrame, left_out: Sequence[str]) -> Groups:

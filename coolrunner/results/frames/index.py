@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from coolrunner.errors import BadRootError, RunError
 from coolrunner.results.frames.columns import column
 from coolrunner.results.frames.parts import pandas_module
-from coolrunner.results.loaders.run_rows import OF_RUNNER, OF_SCRIPT, time_of
+from coolrunner.results.loaders.run_rows import OF_PARSER, OF_RUNNER, OF_SCRIPT, time_of
 from coolrunner.results.parts import MISSING, Role
 from coolrunner.results.rows import Cache, Rows, find_rows
 from coolrunner.runs.directory import RunDirectory
@@ -192,12 +192,13 @@ def _given(rows: Rows) -> list[_Given]:
     for at, shape in enumerate(shapes):
         if shape not in known:
             roles = {path[0]: role for path, role in rows.roles(at).items()}
+            is_script = all(roles.get(key) is Role.INFO for key in _OF_RUNS)
+            ours = _OURS.union(OF_PARSER) if is_script else _OURS
             keys = [
                 key
                 for key, role in roles.items()
-                if role is Role.PARAMETER or (role is Role.INFO and key in _OURS)
+                if role is Role.PARAMETER or (role is Role.INFO and key in ours)
             ]
-            is_script = all(roles.get(key) is Role.INFO for key in _OF_RUNS)
             known[shape] = _Given(dict.fromkeys(keys), is_script, roles.get(*_NUMBER) is Role.INFO)
     return [known[shape] for shape in shapes]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import importlib
 import os
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,9 +15,11 @@ from coolrunner.results.annotations import annotated
 from coolrunner.results.asking import sorted_by, where_true
 from coolrunner.results.frames.columns import column as pandas_column
 from coolrunner.results.frames.parts import ROLES, pandas_module
+from coolrunner.results.handles import handles
 from coolrunner.results.joining import joined
 from coolrunner.results.loaders import KINDS
 from coolrunner.results.logs.sources import Report, counted
+from coolrunner.results.naming import HANDLE, OF_TABLES
 from coolrunner.results.parts import MISSING, Role
 from coolrunner.results.query import parse_query
 from coolrunner.results.query.times import now
@@ -33,6 +36,7 @@ __all__ = ["frame_of", "load"]
 
 Frame = Literal["pandas", "polars", "arrow"]
 _SHOWN = 5  # of what could not be read
+_ASKS_FOR_ID = re.compile(r"\bid\b")
 _TIMES = ("STARTED", "started", "ended")
 
 
@@ -95,11 +99,13 @@ def load(
     with find_rows(paths or (".",), exclude=exclude, kinds=kinds, cache=cache) as found:
         _warn(found.report)
         rows = annotated(joined(found))
+        if any(map(_ASKS_FOR_ID.search, [*_listed(where), *_listed(sort), *_listed(columns)])):
+            rows = rows.with_columns({HANDLE: (Role.INFO, handles(rows))})
         asked = now()  # the same for all conditions
         for text in _listed(where):
             rows = where_true(rows, parse_query(text, "where", asked), label="where")
         for text in _listed(sort):
-            rows = sorted_by(rows, text)
+            rows = sorted_by(rows, text, label="sort")
         names = ",".join(_listed(columns))
         headings = headings_named(rows, names, "columns") if names else all_headings(rows)
         return make(*_columns(rows, headings, separator))
@@ -131,7 +137,9 @@ def _columns(rows: Rows, headings: Sequence[Heading], separator: str) -> tuple[C
     columns: Columns = {}
     roles: dict[str, Role] = {}
     for heading, values in zip(headings, columns_of(rows, headings), strict=True):
-        path = heading.path if heading.path[0] != "" else (heading.name,)  # of what is no key of a row
+        # A heading of the tables is called so, whatever the key behind it is.
+        is_called = heading.name in OF_TABLES or heading.path[0] == ""
+        path = (heading.name,) if is_called else heading.path
         name = _free(separator.join(map(str, path)), columns)
         columns[name], roles[name] = values, heading.role
     return columns, roles, len(rows)

@@ -54,6 +54,8 @@ class Comparison:
         Their standard deviations.
     label_a, label_b
         What the groups are called.
+    of
+        What was compared, where that has a name.
     """
 
     test: str
@@ -70,6 +72,10 @@ class Comparison:
     std_b: float
     label_a: str = "a"
     label_b: str = "b"
+    of: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.of}: {self.sentence}" if self.of else self.sentence
 
     @property
     def sentence(self) -> str:

@@ -80,7 +80,8 @@ def parse_json(text: str, line: int = 0) -> Any:
         if text.count("[") + text.count("{") > _DEPTH_LIMIT and _is_deep(value):
             raise BadJsonError("nested too deeply")
     except json.JSONDecodeError as error:
-        why = "empty" if not text.strip() else f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}"
+        words = error.msg.removesuffix(" at")
+        why = "empty" if not text.strip() else f"not JSON: {words[:1].lower()}{words[1:]}"
         raise BadJsonError(why, f"{line or error.lineno}:{error.colno}" if text.strip() else here) from None
     except BadJsonError as error:
         raise BadJsonError(str(error), here) from None

@@ -37,6 +37,8 @@ class LogRows:
         counts any more. 0: the log is read from its beginning.
     state
         After the iteration: what the next reading goes on with, good for JSON; None for nothing.
+    marked
+        After the iteration: whether it says itself that it is a log, see `LogReading`.
     """
 
     def __init__(self, reading: LogReading, values: bool = True) -> None:
@@ -44,6 +46,7 @@ class LogRows:
         self._values = values
         self.kept = reading.kept
         self.state: dict[str, Any] | None = None
+        self.marked = True
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows behind those that are kept."""
@@ -63,13 +66,14 @@ class LogRows:
             )
         state = self._reading.state
         self.state = None if state is None else dict(state)
+        self.marked = self._reading.marked
 
 
 class LogLoader:
     """Reads YamlLogs, and logs written by hand or by other tools."""
 
     kind = "log"
-    version = 1
+    version = 2
 
     def claim(self, folder: Folder, report: Report) -> Iterable[Part] | None:
         """Return None: logs are files, and lie anywhere."""

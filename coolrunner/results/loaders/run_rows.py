@@ -34,6 +34,7 @@ from coolrunner.yamlio import load, read_text
 
 __all__ = [
     "LARGEST",
+    "OF_PARSER",
     "OF_RUNNER",
     "OF_SCRIPT",
     "RESULTS_FILE",
@@ -55,6 +56,8 @@ _PARAMETER, _RESULT, _INFO = Role.PARAMETER, Role.RESULT, Role.INFO
 OF_RUNNER = {**dict.fromkeys((*RUNNER_KEYS, "REP", "RND_IDX"), _INFO), "Name": _PARAMETER}
 #: What an argparse script writes of the run itself.
 OF_SCRIPT = dict.fromkeys(("id", "time", "root"), _INFO)
+#: The options of the parser itself, which say nothing of what the script does.
+OF_PARSER = dict.fromkeys(("config_file", "git_dirty", "tmp", "name"), _INFO)
 
 
 def layout_by_name(path: str) -> Layout:
@@ -88,9 +91,10 @@ def read_row(part: Part, report: Report) -> Row | None:
     state = known or RunState()
     row = _Making()
     name = state.name or title
-    if name and "Name" not in given and "name" not in given:
+    special = _special(given, state, number)
+    if name and "Name" not in given and ("name" not in given or "name" in special):
         row.add({"Name": name}, _INFO)
-    row.add_given(given, state, number)
+    row.add_given(given, state, special)
     results: dict[Any, Any] = {}
     if part.stamps[2] != GONE:
         wanted = "results were expected: lines such as 'ACC: 0.9'"
@@ -145,15 +149,10 @@ class _Making:
         self.value: dict[Any, Any] = {}
         self.roles: list[Role] = []
 
-    def add_given(self, given: dict[Any, Any], state: RunState, number: int | None) -> None:
+    def add_given(self, given: dict[Any, Any], state: RunState, special: Mapping[Any, Role]) -> None:
         """Add the parameters, and what a program has written among them of the run itself."""
-        special: Mapping[Any, Role] = {}
-        if state.experiment:
-            special = OF_RUNNER
-            if given.get("ID") == state.experiment:
-                given = {key: item for key, item in given.items() if key != "ID"}
-        elif given.get("id") == number and isinstance(given.get("root"), str) and time_of(given.get("time")):
-            special = OF_SCRIPT
+        if state.experiment and given.get("ID") == state.experiment:
+            given = {key: item for key, item in given.items() if key != "ID"}
         self.value.update(given)
         self.roles += [special.get(key, _PARAMETER) for key in given]
 
@@ -170,6 +169,15 @@ class _Making:
                 name = f"{name}_"
             self.value[name] = item
             self.roles.append(role)
+
+
+def _special(given: dict[Any, Any], state: RunState, number: int | None) -> Mapping[Any, Role]:
+    """Return the roles of what is no parameter, by which program has written it."""
+    if state.experiment:
+        return OF_RUNNER
+    if given.get("id") == number and isinstance(given.get("root"), str) and time_of(given.get("time")):
+        return {**OF_SCRIPT, **OF_PARSER}
+    return {}
 
 
 def _number_and_title(layout: Layout, name: str) -> tuple[int | None, str]:

@@ -38,7 +38,7 @@ class RunLoader:
     """
 
     kind = "run"
-    version = 1
+    version = 2
 
     def claim(self, folder: Folder, report: Report) -> Iterable[Part] | None:
         """Return the runs that a directory is or holds, in the order in which they began."""

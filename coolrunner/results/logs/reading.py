@@ -32,6 +32,9 @@ _QUEUE = re.compile(rb"# Coolrunner queue\b")
 _BOM = b"\xef\xbb\xbf"
 _MARK = re.compile(rb"---(?:[ \t]|\r?\n)")
 _ID = re.compile(r"\S+\Z")
+# A key by which results are known, at the beginning of a line of a document that cannot be read.
+_MARKED = re.compile(r"""^["']?(?:Name|YamlLog|[A-Z][A-Z0-9_]*)["']?[ \t]*:""", re.MULTILINE)
+_LOOKED_AT = 1 << 16  # characters of it
 _KINDS = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "a truth value"}
 
 
@@ -110,6 +113,7 @@ class LogState(TypedDict):
     others: list[tuple[int, str]]
     seen: int
     print: str
+    marked: bool
 
 
 class LogReading:
@@ -135,6 +139,9 @@ class LogReading:
         before count any more.
     state
         After the iteration: with what the next reading goes on; None where it has to begin again.
+    marked
+        After the iteration: whether the file says itself that it is a log: Coolrunner wrote it, or a
+        document has ``Name``, ``YamlLog`` or a key in capitals, such as ``ID``, ``REP`` or a result.
     """
 
     def __init__(
@@ -151,7 +158,16 @@ class LogReading:
         self._skipped = ""
         self.state: LogState | None = None
         self._begun = LogState(
-            offset=0, line=1, number=0, found=0, ours=False, broken=[], others=[], seen=0, print=""
+            offset=0,
+            line=1,
+            number=0,
+            found=0,
+            ours=False,
+            broken=[],
+            others=[],
+            seen=0,
+            print="",
+            marked=False,
         )
         try:
             self._file, self._stop = opened(file.path)
@@ -159,6 +175,10 @@ class LogReading:
         except OSError as error:
             self._error = error
         self.kept = self._begun["number"]
+        # What cannot be read, or is something else by its first line, is told as that.
+        self.marked = (
+            self._ours or self._begun["marked"] or bool(self._error or self._skipped or self._foreign)
+        )
 
     def _look(self, state: LogState | None) -> None:
         """Find out what the file is, and where to begin."""
@@ -202,6 +222,9 @@ class LogReading:
         if self._error is not None:
             report.broken.append(f"{name}: cannot be read: {self._error.strerror}")
 
+    def _mark(self, is_marked: bool) -> None:
+        self.marked = self.marked or is_marked
+
     def _read(self, file: BinaryIO) -> Iterator[Entry]:
         name, ours, report, known = self._log.name, self._ours, self._report, self._begun
         number, found = known["number"], known["found"]
@@ -215,13 +238,14 @@ class LogReading:
 
         last: RawDocument | None = None
         before: RawDocument | None = None  # what comes behind it was read, with so many documents before
-        counts = number, found, len(broken), len(others)
+        counts = number, found, len(broken), len(others), self.marked
         for raw in read_stream(file, known["offset"], known["line"], self._stop):
             if last is not None and not last.fault:
-                before, counts = last, (number, found, len(broken), len(others))
+                before, counts = last, (number, found, len(broken), len(others), self.marked)
             last = raw
             number += 1
             if raw.fault:
+                self._mark(_MARKED.search(raw.text, 0, _LOOKED_AT) is not None)
                 if raw.start:
                     leave_out(raw.line, raw.fault)
                 else:
@@ -236,6 +260,7 @@ class LogReading:
                 try:
                     value = read_whole(raw.text, name, raw.line)
                 except YamlError as error:
+                    self._mark(_MARKED.search(raw.text, 0, _LOOKED_AT) is not None)
                     position = error.problem.position
                     leave_out(
                         position.line if position and position.line else raw.line, error.problem.message
@@ -249,7 +274,10 @@ class LogReading:
             entry = Entry(value, raw, name, number, items)
             if number == 1 and _begins_definition(entry.value, ours):
                 report.skip(DEFINITION, name)
+                self.marked = True
                 return
+            if not self.marked:
+                self._mark(_has_mark(entry.value))
             found += 1
             report.documents += 1
             yield entry
@@ -266,12 +294,12 @@ class LogReading:
             and not last.fault
             and between(file, last.end - 1, last.end) == b"\n"
         ):
-            before, counts = last, (number, found, len(broken), len(others))
+            before, counts = last, (number, found, len(broken), len(others), self.marked)
         if before is None:
             self.state = known if known["number"] else None
         else:
             offset, line = before.end, before.end_line
-            number, found, sound, strange = counts
+            number, found, sound, strange, marked = counts
             # The document before the place has no end but the mark behind it.
             mark = _MARK.match(between(file, offset, offset + 5))
             seen = offset + (mark.end() if mark else 0)
@@ -285,6 +313,7 @@ class LogReading:
                 others=others[:strange],
                 seen=seen,
                 print=print_of(file, seen),
+                marked=marked,
             )
 
 
@@ -297,6 +326,11 @@ _TORN = (
 def _begins_definition(first: dict[Any, Any], ours: bool) -> bool:
     """Whether a document is the default config of a definition; only what has a ``Name`` is ever logged."""
     return "Global" in first or not (ours or "Name" in first or first.keys().isdisjoint(RUNNER_KEYS))
+
+
+def _has_mark(value: dict[Any, Any]) -> bool:
+    """Whether a mapping is a result by one of its keys: one of a log, or one in capitals."""
+    return any(type(key) is str and (key.isupper() or key == "Name" or key == "YamlLog") for key in value)
 
 
 # --- writing ---------------------------------------------------------------------------------------

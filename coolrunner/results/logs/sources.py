@@ -21,6 +21,8 @@ __all__ = [
     "ANNOTATIONS",
     "DEFINITION",
     "FAILED",
+    "NOTHING",
+    "PASSED",
     "QUEUE",
     "RUN",
     "STDIN",
@@ -36,7 +38,14 @@ __all__ = [
 STDIN = "-"
 DEFINITION, QUEUE, FAILED, RUN = "definition", "queue file", "log of failures", "run directory"
 ANNOTATIONS = "file of annotations"
-_PLURALS = {FAILED: "logs of failures", RUN: "run directories", ANNOTATIONS: "files of annotations"}
+NOTHING, PASSED = "file without results", "directory with a file .noresults"
+_PLURALS = {
+    FAILED: "logs of failures",
+    RUN: "run directories",
+    ANNOTATIONS: "files of annotations",
+    NOTHING: "files without results",
+    PASSED: "directories with a file .noresults",
+}
 _ANNOTATIONS = "annotations.yaml"
 _ENDINGS = (".yaml", ".yml")
 _SHOWN = 20  # places named unless all are asked for

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from coolrunner.definition.names import RUNNER_KEYS
 from coolrunner.errors import UsageError
 from coolrunner.results.groups.repeats import differing
-from coolrunner.results.naming import key_named, merged
+from coolrunner.results.naming import HANDLE, OF_TABLES, key_named, merged
 from coolrunner.results.parts import Role
 from coolrunner.results.query import KeyPath
 from coolrunner.results.rows import Rows
@@ -25,8 +25,6 @@ __all__ = [
     "telling_headings",
 ]
 
-#: Where the short ids of rows are kept, which no key of a row can be called.
-HANDLE: KeyPath = ("", "id")
 #: Stands for where a row is, which is no value of it.
 PLACE: KeyPath = ("", "place")
 _AT_ONCE = 2000  # rows: of so many a part of an index is read, of more all of it
@@ -60,8 +58,8 @@ class Heading(NamedTuple):
 
 # Names that stand for these where no row has a key of the name.
 _OWN = {
-    "id": Heading("id", HANDLE, Role.INFO, frozenset({"str"})),
-    "place": Heading("place", PLACE, Role.INFO, frozenset({"str"})),
+    name: Heading(name, path, Role.INFO, frozenset({"str"}))
+    for name, path in {**OF_TABLES, "place": PLACE}.items()
 }
 
 
@@ -93,8 +91,9 @@ def headings_named(
     rows
         What is shown.
     names
-        Names of keys, with commas: a key, a mapping around keys, a pattern (``optimizer.*``), ``id``,
-        ``place``, or ``all``.
+        Names of keys, with commas: a key, a mapping around keys, a pattern (``optimizer.*``), a heading of
+        the table such as ``id`` or ``status``, ``place``, or ``all``. The ``id`` that an argparse script
+        has written for the record gives way to the one of the table.
     label
         The option that they were given with, for errors.
     among
@@ -123,7 +122,9 @@ def headings_named(
 def _named(rows: Rows, name: str) -> list[Heading]:
     known = _headings(rows)
     if name in known or name in _OWN:
-        return [known.get(name) or _OWN[name]]
+        found = known.get(name) or _OWN[name]
+        gives_way = name == "id" and found.role is Role.INFO and any(key.path == HANDLE for key in rows.keys)
+        return [_OWN[name] if gives_way else found]
     if name == "all":
         return all_headings(rows)
     inside = f"{name}."

@@ -9,7 +9,7 @@ from typing import Any
 from coolrunner.errors import UsageError, nearest
 from coolrunner.results.asking import direction
 from coolrunner.results.groups.repeats import group
-from coolrunner.results.groups.statistics import aggregate_groups, statistics_named
+from coolrunner.results.groups.statistics import aggregate_groups, is_number, statistics_named
 from coolrunner.results.parts import MISSING, Role
 from coolrunner.results.query import ordered
 from coolrunner.results.rows import Rows
@@ -41,6 +41,8 @@ class Summary:
         ``[result][statistic]``: a value for each group, `MISSING` where there is none.
     what
         The names of the statistics.
+    has_numbers
+        For each group whether any of its rows has a number under any of the results.
     """
 
     keys: list[str]
@@ -48,6 +50,7 @@ class Summary:
     sizes: list[int]
     results: dict[str, dict[str, list[Any]]]
     what: list[str]
+    has_numbers: list[bool]
 
     def take(self, positions: Sequence[int]) -> Summary:
         """Return some of the groups, in the order given."""
@@ -56,7 +59,9 @@ class Summary:
             for name, table in self.results.items()
         }
         values = [self.values[place] for place in positions]
-        return Summary(self.keys, values, [self.sizes[place] for place in positions], results, self.what)
+        sizes = [self.sizes[place] for place in positions]
+        has_numbers = [self.has_numbers[place] for place in positions]
+        return Summary(self.keys, values, sizes, results, self.what, has_numbers)
 
     def best_first(self, name: str, *, largest: bool | None = None, top: int | None = None) -> Summary:
         """Return the groups, the best first, by the mean of a result, or else its median or first statistic.
@@ -158,7 +163,8 @@ def summarise(rows: Rows, by: str | None, what: str, of: str | None = None) -> S
     what
         Names of statistics, with commas.
     of
-        The columns that are summed up, as of `headings_named`; the results that are numbers if None.
+        The columns that are summed up, as of `headings_named`; the results that are numbers if None. Groups
+        without a number in any of those that are named come last.
 
     Raises
     ------
@@ -177,7 +183,15 @@ def summarise(rows: Rows, by: str | None, what: str, of: str | None = None) -> S
     shown = [heading for heading in _summed(rows, of) if heading.name not in groups.keys]
     found = dict(zip([each.name for each in shown], columns_of(rows, shown), strict=True))
     results = aggregate_groups(found, groups.positions, names)
-    return Summary(groups.keys, groups.values, list(map(len, groups.positions)), results, names)
+    has_numbers = [
+        any(is_number(column[place]) for column in found.values() for place in places)
+        for places in groups.positions
+    ]
+    sizes = list(map(len, groups.positions))
+    summary = Summary(groups.keys, groups.values, sizes, results, names, has_numbers)
+    if of is None or all(has_numbers):
+        return summary
+    return summary.take(sorted(range(len(sizes)), key=lambda place: not has_numbers[place]))
 
 
 def _summed(rows: Rows, of: str | None) -> list[Heading]:
