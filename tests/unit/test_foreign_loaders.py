@@ -183,6 +183,7 @@ def test_tables_are_read_only_where_they_are_named(tmp_path: Path) -> None:
             [":3: an object was expected", ":4: an object was expected"],
         ),
         ('{"a": 1}\n{"a": 2', [1], [":2:8: not JSON: expecting ',' delimiter; the file ends there"]),
+        ('{"a": "torn\n', [], [":1:12: not JSON: invalid control character"]),
         ('{"a": 1, "a": 2}\n', [], [":1: the key 'a' is given twice in one object"]),
         ('{"a": ' + "9" * 5000 + "}\n", [], [":1: a number in it has too many digits"]),
         ("[" * 150_000 + "\n" + '{"a": 1}\n', [1], [":1: nested too deeply"]),
