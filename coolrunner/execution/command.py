@@ -85,11 +85,14 @@ def main(exp: Experiment, identity: str = "", *, alone: bool = True) -> None:
         except CommandMistake as mistake:
             raise CommandError(f"Command: {mistake}") from None
         _write_parameters(Path(given["PARAMS"]), inputs, given)
+        own = Path(filled.directory or "", filled.result) if filled.result else None
+        before = _state(own)
         failure = _run(filled, {RESULT: given["RESULT"], PARAMS: given["PARAMS"]}, alone=alone)
-        files = [result, *([Path(filled.directory or "", filled.result)] if filled.result else [])]
         try:
-            for file in files:
-                _take_results(file, exp, named=file is not result and failure is None)
+            _take_results(result, exp, named=False)
+            if own is not None:
+                stale = before is not None and _state(own) == before
+                _take_results(own, exp, named=failure is None, stale=stale)
         except (CommandError, ReadOnlyError):
             if failure is None:
                 raise
@@ -247,15 +250,25 @@ def _end_of(status: int) -> tuple[str, str]:
 # --- results ---------------------------------------------------------------------------------------
 
 
-def _take_results(file: Path, exp: Experiment, *, named: bool) -> None:
+def _state(file: Path | None) -> tuple[int, int, int] | None:
+    """Return what tells whether a file was written since; None where there is none."""
+    if file is None or not file.is_file():
+        return None
+    state = file.stat()
+    return state.st_mtime_ns, state.st_size, state.st_ino
+
+
+def _take_results(file: Path, exp: Experiment, *, named: bool, stale: bool = False) -> None:
     """Add what stands in a file to the results.
 
     Parameters
     ----------
     named
         Whether the experiment says that this file will be there.
+    stale
+        Whether it is as it was before the program ran: then it holds another experiment's results.
     """
-    if not file.is_file():
+    if stale or not file.is_file():
         if named:
             raise CommandError(f"Command: it has not written its results, {file}")
         return

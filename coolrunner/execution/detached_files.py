@@ -28,7 +28,7 @@ import os
 import pickle
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -151,9 +151,13 @@ class JobsDirectory:
                     pins.update(unpack_pins(plain_loads(file.read_bytes())))
         return pins
 
-    def forget_session(self, session: str) -> None:
-        """Remove what is kept of a session."""
-        shutil.rmtree(self.path / "code" / session, ignore_errors=True)
+    def forget(self, names: Iterable[str]) -> None:
+        """Remove what is kept of sessions and batches, but for what a job that is there goes by."""
+        abouts = [job.about() or {} for job in self.known()]
+        needed = {Path(str(about.get(key, ""))).name for about in abouts for key in ("session", "batch")}
+        for name in {Path(name).name for name in names} - needed - {""}:
+            for kind in ("code", "batches"):
+                shutil.rmtree(self.path / kind / name, ignore_errors=True)
 
 
 def _name(identity: str) -> str:

@@ -96,6 +96,8 @@ def check_cluster(plan: Plan) -> None:
     DefinitionError
         It is not, or cannot; with the places in the definition.
     """
+    if plan.settings.executor == "ray":
+        _check_ray(plan)
     if plan.settings.executor != "slurm":
         return
     from coolrunner.execution.slurm.nodes import Partitions, find_troubles
@@ -111,6 +113,22 @@ def check_cluster(plan: Plan) -> None:
         )
     partitions = Partitions(str(plan.settings.slurm.options.get("partition", "")))
     _check_resources(plan, lambda value: partitions.impossible(parse_resources(value)))
+
+
+def _check_ray(plan: Plan) -> None:
+    from coolrunner.execution.ray.cluster import find_it
+
+    blamed: tuple[str, ...] = ("Global", "executor")
+    try:
+        find_it(plan.settings.ray)
+        return
+    except BackendError as error:
+        told = str(error)
+        if plan.settings.ray.address:
+            blamed = ("Global", "ray", "address")
+    except UsageError as error:
+        told = str(error)
+    raise DefinitionError([plan.definition.problem(0, blamed, told)])
 
 
 def _check_resources(plan: Plan, impossible: Callable[[object], str]) -> None:

@@ -161,6 +161,13 @@ def test_a_named_file_that_was_not_written_fails_the_experiment(project: Project
     assert "has not written its results" in project.log("log.failed.yaml")[0]["ERROR"]
 
 
+def test_a_named_file_that_is_left_from_before_is_not_taken_for_results(project: Project) -> None:
+    project.write("mine.json", '{"ACC": 1}')
+    project.study("Command: {run: 'true', result: mine.json}\n---\nName: a\n")
+    assert project.run().status == 1
+    assert "has not written its results" in project.log("log.failed.yaml")[0]["ERROR"]
+
+
 def test_a_program_whose_time_is_up_is_ended_with_all_that_it_started(
     project: Project, executor: list[str]
 ) -> None:

@@ -1,9 +1,8 @@
-"""The launcher on a cluster: what is submitted, what the job does, and Slurm for real where it answers."""
+"""The launcher on a cluster: what is submitted, what the job does, and the same on a real Slurm."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from coolrunner.errors import UsageError
 from coolrunner.frontends.launching.cluster import ClusterHandler, SlurmHandler, SubmittedRun, run_on_cluster
 from coolrunner.frontends.launching.job import main as job_main
 from tests.checkouts import ROOT
+from tests.slurm import needs_slurm, shared_slurm
 
 VARIANTS = [{"lr": 1}, {"lr": 2}]
 NAMES = ["a b%j", "c"]
@@ -164,18 +164,9 @@ def test_without_a_scheduler_nothing_is_made(place: Path, monkeypatch: pytest.Mo
 # --- the real thing ---
 
 
-def _why_no_slurm() -> str:
-    if shutil.which("sbatch") is None:
-        return "Slurm is not installed"
-    answer = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True, timeout=60)
-    return "" if answer.stdout.strip() else "no Slurm answers here (SLURM_CONF says which)"
-
-
 @pytest.fixture
 def slurm() -> SlurmHandler:
-    why = _why_no_slurm()
-    if why:
-        pytest.skip(why)
+    shared_slurm()
     return SlurmHandler(mem="100M", time="00:05:00", n_cpus=1)
 
 
@@ -187,6 +178,9 @@ def wait_for(what: Callable[[], object]) -> None:
     raise AssertionError("it has not come to that")
 
 
+@needs_slurm
+@pytest.mark.slurm
+@pytest.mark.slow
 def test_slurm_runs_each_as_a_job(slurm: SlurmHandler) -> None:
     first, second = submit(slurm)
     wait_for(lambda: status(first).get("ended") and status(second).get("ended"))
@@ -199,6 +193,9 @@ def test_slurm_runs_each_as_a_job(slurm: SlurmHandler) -> None:
     assert first.job.isdecimal() and first.dir.parts[-5] == "slurm"
 
 
+@needs_slurm
+@pytest.mark.slurm
+@pytest.mark.slow
 def test_a_job_that_slurm_ends_is_interrupted_and_requeued_it_goes_on(slurm: SlurmHandler) -> None:
     first, second = submit(slurm, seconds=60)
     wait_for(lambda: all(status(run) for run in (first, second)))
@@ -220,6 +217,9 @@ def test_a_job_that_slurm_ends_is_interrupted_and_requeued_it_goes_on(slurm: Slu
     assert status(second)["exit"] == 1
 
 
+@needs_slurm
+@pytest.mark.slurm
+@pytest.mark.slow
 def test_a_partition_that_is_not_there_is_an_error_before_anything_is_submitted(slurm: SlurmHandler) -> None:
     slurm.partition = "nowhere"
     with pytest.raises(UsageError, match=r"sbatch refuses .*invalid partition specified: nowhere"):

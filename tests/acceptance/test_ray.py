@@ -17,7 +17,7 @@ import yaml
 from tests.ray_clusters import ENVIRONMENT, RayNodes, needs_ray, shared_nodes
 from tests.studies import Finished, Project, Started, runs, until
 
-pytestmark = [needs_ray, pytest.mark.slow]
+pytestmark = [needs_ray, pytest.mark.ray, pytest.mark.slow]
 
 COUNTS = """
     def main(exp):
@@ -282,6 +282,7 @@ def test_a_cluster_that_is_not_there_is_an_error_before_anything_runs(study: Ray
     study.project.module(COUNTS)
     study.write(1, ray={"address": "127.0.0.1:1"})
     done = study.project.run(**ENVIRONMENT)
-    assert done.status != 0
+    assert done.status == 2
+    assert "study.yaml:" in done.stderr
     assert "no Ray cluster answers at 127.0.0.1:1 (Global.ray.address): Connection refused" in done.stderr
     assert not (study.path / "ran").exists()

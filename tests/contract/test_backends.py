@@ -67,9 +67,9 @@ def _slurm(board: PinBoard, directory: str) -> Backend:
 
 
 BACKENDS["slurm"] = _slurm
-MARKS["slurm"] = [needs_slurm, pytest.mark.slow]
+MARKS["slurm"] = [needs_slurm, pytest.mark.slurm, pytest.mark.slow]
 BACKENDS["ray"] = _ray
-MARKS["ray"] = [needs_ray, pytest.mark.slow]
+MARKS["ray"] = [needs_ray, pytest.mark.ray, pytest.mark.slow]
 
 
 class Before(Past):

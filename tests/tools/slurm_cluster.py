@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -62,6 +63,7 @@ class SlurmCluster:
         self._host = socket.gethostname().split(".")[0]
         self._daemons: list[subprocess.Popen[bytes]] = []
         self._ports = _free_ports(5)
+        self._is_up = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -78,7 +80,8 @@ class SlurmCluster:
         return self
 
     def stop(self) -> None:
-        """End the daemons, and remove their files."""
+        """End the jobs and the daemons, and remove their files."""
+        self._end_jobs()
         for daemon in reversed(self._daemons):
             daemon.terminate()
         for daemon in reversed(self._daemons):
@@ -87,7 +90,35 @@ class SlurmCluster:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+        self._kill_left()
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def _end_jobs(self) -> None:
+        """Cancel what there is: jobs live on without their daemons."""
+        if not self._is_up:
+            return
+        for options in ((), ("--signal=KILL",)):
+            self.succeeds("scancel", "--quiet", *options, "--user=root")
+            with contextlib.suppress(RuntimeError):
+                _until(lambda: not self.command("squeue", "--noheader"), "the end of all jobs", 5.0)
+                return
+
+    def processes(self) -> list[int]:
+        """Return the processes of Slurm and of jobs that live: they are told by their environment."""
+        ours = f"SLURM_CONF={self.path / 'slurm.conf'}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                if ours in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+        return found
+
+    def _kill_left(self) -> None:
+        """Kill what has outlived its daemon, as the ``slurmstepd`` of a job does."""
+        for process in self.processes():
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{process}/comm").read_text().startswith("slurmstepd"):
+                    os.kill(process, signal.SIGKILL)
 
     def _start(self) -> None:
         for name in ("state", "n1", "n2", "gpu"):
@@ -109,6 +140,7 @@ class SlurmCluster:
         for node in ("n1", "n2"):
             self._run("slurmd", "-D", "-N", node, "-f", str(self.path / "slurm.conf"))
         _until(lambda: self.command("sinfo", "-h", "-p", "debug", "-o", "%T %D") == "idle 2", "two nodes")
+        self._is_up = True
 
     def _run(self, name: str, *arguments: str) -> None:
         with (self.path / f"{name}.out").open("ab") as log:

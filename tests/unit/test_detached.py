@@ -145,8 +145,26 @@ def test_the_first_version_of_a_file_stays_for_all_jobs_of_a_session(tmp_path: P
     jobs.keep_pins("s", {"/m.py": Pin(b"2", 2, 2), "/n.py": Pin(b"3", 3, 3)})
     assert {path: pin.code for path, pin in jobs.pins("s").items()} == {"/m.py": b"1", "/n.py": b"3"}
     assert jobs.pins("other") == {}
-    jobs.forget_session("s")
+    jobs.forget(["s"])
     assert jobs.pins("s") == {}
+
+
+def test_what_jobs_still_go_by_is_not_forgotten(tmp_path: Path) -> None:
+    jobs = JobsDirectory(tmp_path)
+    jobs.make()
+    batch, done = jobs.new_batch(), jobs.new_batch()
+    for session in ("here", "gone"):
+        jobs.keep_pins(session, {"/m.py": Pin(b"1", 1, 1)})
+    left = jobs.job("left")
+    left.path.mkdir(parents=True)
+    left.write_about({"session": "here", "batch": str(batch)})
+    jobs.forget(["here", "gone", str(batch), str(done), ""])
+    assert jobs.pins("here") and not jobs.pins("gone")
+    assert batch.exists() and not done.exists()
+    left.remove()
+    jobs.forget(["here", str(batch)])
+    assert not jobs.pins("here") and not batch.exists()
+    assert (tmp_path / "code").exists() and (tmp_path / "batches").exists()
 
 
 def test_an_order_is_the_same_after_a_journey(tmp_path: Path) -> None:

@@ -102,3 +102,10 @@ def test_a_cluster_that_does_not_answer_is_told_at_once() -> None:
     pytest.importorskip("ray")
     with pytest.raises(BackendError, match=r"no Ray cluster answers at 127\.0\.0\.1:1 \(Global\.ray"):
         RayCluster(RaySettings("127.0.0.1:1"))
+
+
+def test_an_address_from_the_environment_is_looked_at_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(BackendError, match=r"no Ray cluster answers at 127\.0\.0\.1:1 \(RAY_ADDRESS\)"):
+        RayCluster(RaySettings())

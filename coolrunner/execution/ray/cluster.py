@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import os
 import signal
 import socket
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from coolrunner.definition.clusters import RaySettings
     from coolrunner.definition.resources import Resources
 
-__all__ = ["NAMESPACE", "RayCluster", "amounts", "task_options"]
+__all__ = ["NAMESPACE", "RayCluster", "amounts", "find_it", "task_options"]
 
 #: Where the actors of all runners stand in a cluster.
 NAMESPACE = "coolrunner"
@@ -62,17 +63,13 @@ class RayCluster:
     """
 
     def __init__(self, settings: RaySettings) -> None:
+        find_it(settings)
         # Read when Ray is imported; a study says nothing about itself to anybody.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            try:
-                self.ray: Any = importlib.import_module("ray")
-            except ImportError:
-                raise UsageError(
-                    "Global.executor is ray, which is not installed: pip install 'coolrunner[ray]'"
-                ) from None
+            self.ray: Any = importlib.import_module("ray")
             self._entered = not self.ray.is_initialized()
             if self._entered:
                 self._enter(settings)
@@ -98,7 +95,6 @@ class RayCluster:
         }
         if settings.address:
             options["address"] = settings.address
-            _knock(settings.address)
         with _signals_kept(), _path_kept():
             try:
                 self.ray.init(**options)
@@ -176,22 +172,28 @@ def task_options(resources: Resources, name: str) -> dict[str, Any]:
     return options
 
 
-def _knock(address: str) -> None:
-    """See that somebody answers at an address: Ray itself tries for minutes.
+def find_it(settings: RaySettings) -> None:
+    """See that Ray is there, and that somebody answers at its address: Ray itself tries for minutes.
 
     Raises
     ------
+    UsageError
+        Ray is not installed.
     BackendError
-        Nobody does.
+        Nobody answers.
     """
+    if importlib.util.find_spec("ray") is None:
+        raise UsageError("Global.executor is ray, which is not installed: pip install 'coolrunner[ray]'")
+    address = settings.address or os.environ.get("RAY_ADDRESS", "")
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if not host or not port.isdigit():  # such as auto
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), _KNOCK).close()
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise BackendError(f"no Ray cluster answers at {address} (Global.ray.address): {why}") from None
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        said = "Global.ray.address" if settings.address else "RAY_ADDRESS"
+        raise BackendError(f"no Ray cluster answers at {address} ({said}): {why}") from None
 
 
 def _silence() -> None:

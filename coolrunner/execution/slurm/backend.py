@@ -142,10 +142,9 @@ class SlurmBackend:
 
     def impossible(self, resources: Resources) -> str:
         """Say why no node can ever give these."""
-        try:
+        with contextlib.suppress(BackendError):  # it does not answer, and may later
             return self._partitions.impossible(resources)
-        except BackendError:  # it does not answer, and may later
-            return ""
+        return ""
 
     # --- starting ---
 
@@ -182,6 +181,7 @@ class SlurmBackend:
             return False  # its runner died before, or while, it was handed over
         about = files.about() or about  # whoever has begun with it has written down where that is
         slurm = str(about.get("slurm", ""))
+        self._sender.used |= {str(about.get("session", "")), str(about.get("batch", ""))}
         order = make_order(about.get("run"))
         job = Job(job.id, job.inputs, job.argv, job.imports, job.timeout, job.slot, order)
         self._running[job.id] = Handed(
@@ -298,6 +298,7 @@ class SlurmBackend:
             self._read(running)
             if running.job.id not in self._running:
                 return
+        self._sender.used.discard(running.batch)  # what Slurm wrote there may say more
         words = last_words(Path(running.batch), running.slurm) if running.batch else ""
         outcome = judge(
             running.returned,
@@ -389,8 +390,7 @@ class SlurmBackend:
         """Let go of everything; what was handed to Slurm goes on, and a later runner takes it up."""
         for running in self._sender.close():
             del self._running[running.job.id]
-        if not self._running:
-            self._jobs.forget_session(self._session)
+        self._jobs.forget(self._sender.used)
         self._running.clear()
         if self._wakeup_before is not None:
             signal.set_wakeup_fd(self._wakeup_before)

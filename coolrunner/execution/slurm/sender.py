@@ -32,6 +32,11 @@ class Sender:
         Whose versions of the project's files the jobs use.
     name
         What they are called in ``squeue``.
+
+    Attributes
+    ----------
+    used
+        The session and the batches of which nothing is to be left in the end.
     """
 
     def __init__(self, jobs: JobsDirectory, settings: SlurmSettings, session: str, name: str) -> None:
@@ -39,6 +44,7 @@ class Sender:
         self._settings = settings
         self._session = session
         self._name = name
+        self.used = {session}
         self._unsent: list[Handed] = []
         self._warnings: list[str] = []
         self._retry_at = 0.0
@@ -84,6 +90,7 @@ class Sender:
         size = settings.experiments_per_job
         tasks = [group[start : start + size] for start in range(0, len(group), size)]
         batch = self._jobs.new_batch()
+        self.used.add(str(batch))
         command = worker_command(settings.python, self._jobs.path, batch, self._session, settings.warning)
         told = parameters(settings, group[0].resources, self._name)
         ids = submit(batch, [[job.job.id for job in task] for task in tasks], told, command)

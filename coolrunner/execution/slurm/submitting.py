@@ -178,8 +178,8 @@ def submit(batch: Path, tasks: Sequence[Sequence[str]], told: Mapping[str, Any],
 
 
 def _what_sbatch_said(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if "sbatch: error:" in line]
-    said = "; ".join(dict.fromkeys(line.partition("error:")[2].strip() for line in lines))
+    lines = [line.partition("sbatch:")[2].strip() for line in text.splitlines() if "sbatch:" in line]
+    said = "; ".join(dict.fromkeys(line.removeprefix("error:").strip() for line in lines))
     return f"sbatch refused it: {said or text.strip().splitlines()[-1]}"
 
 
