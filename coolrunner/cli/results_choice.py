@@ -141,7 +141,7 @@ def choose(options: argparse.Namespace, limit: int = 0) -> Choice:
         The call is wrong, or an expression fails on a result.
     """
     from coolrunner.results.asking import arranged, narrowed, ranking_result
-    from coolrunner.results.handles import handles
+    from coolrunner.results.handles import handles, handles_among
     from coolrunner.results.naming import key_named, unknown_keys
     from coolrunner.results.parts import Role
     from coolrunner.results.query import name_of, parse_query
@@ -192,8 +192,7 @@ def choose(options: argparse.Namespace, limit: int = 0) -> Choice:
     rows = rows.take(range(limit)) if limit and limit < count else rows
     if not named_early and len(rows) <= _NAMED:
         # By these each is told from all others, and not from those alone that are shown.
-        every = dict(zip(named.ids(), handles(named), strict=True))
-        rows = rows.with_columns({HANDLE: (Role.INFO, [every[id] for id in rows.ids()])})
+        rows = rows.with_columns({HANDLE: (Role.INFO, handles_among(rows, named))})
     headings = headings_named(rows, options.columns, among=named) if options.columns is not None else None
     return Choice(found, rows, count, by, looked_at, headings)
 

@@ -26,7 +26,7 @@ from typing import Any
 from coolrunner.errors import UsageError, nearest
 from coolrunner.results.rows import Place, Rows
 
-__all__ = ["Handles", "find", "handles"]
+__all__ = ["Handles", "find", "handles", "handles_among"]
 
 _SHORT = 8  # of the 32 digits of an MLflow ID
 _CANDIDATES = 5
@@ -39,6 +39,28 @@ _FILES = frozenset({"log", "csv", "jsonl"})
 def handles(rows: Rows) -> list[str]:
     """Return the short id of each row, no two the same."""
     return Handles(rows).shown
+
+
+def handles_among(rows: Rows, every: Rows) -> list[str]:
+    """Return what some rows are called in a table of every row.
+
+    Parameters
+    ----------
+    rows
+        A few rows.
+    every
+        The rows that they were chosen from.
+    """
+    names = rows.column(("ID",))
+    if all(part.kind == "log" for part in rows.parts()) and all(type(n) is str and n for n in names):
+        # A row of a log is called by its ID, if it is the only one of a log that has it.
+        there = every.having(("ID",), set(names))
+        if there is not None and not any(name.isdecimal() for name in names):
+            several = Counter(value for part, value in there if part.kind == "log")
+            if all(several[name] == 1 for name in names):
+                return names
+    named = dict(zip(every.ids(), handles(every), strict=True))
+    return [named[id] for id in rows.ids()]
 
 
 def find(rows: Rows, text: str) -> int:

@@ -262,6 +262,20 @@ class Rows:
         """Return the parts that were found, whichever rows were chosen since."""
         return list(self._parts.values())
 
+    def having(self, path: KeyPath, values: Collection[str]) -> list[tuple[Part, Any]] | None:
+        """Return for each row that has one of some texts under a key its part, and which text it is.
+
+        None where that cannot be had without a look at all rows.
+        """
+        found = None if path in self._computed else self._stored.having(path, values)
+        if found is None:
+            return None
+        if self._positions is not None:
+            wanted = dict(found)
+            found = [(position, wanted[position]) for position in self._positions if position in wanted]
+        ids = self._stored.ids
+        return [(self._parts[ids[position] >> SHIFT], value) for position, value in found]
+
     def repeated(self) -> list[list[int]]:
         """Return the numbers of the rows of logs that have the same content, a list for each, ascending."""
         found = self._stored.repeated()

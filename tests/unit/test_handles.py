@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coolrunner.errors import UsageError
-from coolrunner.results.handles import Handles, find, handles
+from coolrunner.results.handles import Handles, find, handles, handles_among
 from coolrunner.results.joining import joined
 from coolrunner.results.logs.yamllog import YamlLog
 from coolrunner.results.rows import Rows, find_rows
@@ -191,3 +191,18 @@ def test_the_beginning_of_a_directory_is_enough_behind_a_path_too(
         assert find(rows, text) == 3
     with pytest.raises(UsageError, match="there is no result other/runs/000002"):
         find(rows, "other/runs/000002")
+
+
+def test_a_few_rows_are_called_as_in_the_whole_table(tmp_path: Path) -> None:
+    for name, identities in (("a", ["one", "two", "7"]), ("b", ["two", "three", "one"])):
+        book = YamlLog(str(tmp_path / f"{name}.yaml"))
+        for number, identity in enumerate(identities):
+            book.append(identity, {"Name": f"{name}{number}", "ID": identity})
+        book.close()
+    (tmp_path / "c.yaml").write_text("Name: c\nACC: 1\n")
+    with find_rows([tmp_path]) as rows:
+        every = handles(rows)
+        for numbers in ([4], [0, 1], [2, 4], [6], list(range(7)), []):
+            assert handles_among(rows.take(numbers), rows) == [every[number] for number in numbers]
+        some = rows.take([4, 3, 0])
+        assert handles_among(some.take([2]), some) == [handles(some)[2]] == ["one"]

@@ -141,6 +141,19 @@ class Stored:
             together.setdefault(found[self.ids[position]], []).append(position)
         return [positions for positions in together.values() if len(positions) > 1]
 
+    @_of_sound_index
+    def having(self, path: Path, values: Collection[str]) -> list[tuple[int, Any]] | None:
+        """Return the positions of the rows that have one of some texts under a key, and which one.
+
+        None where the key has no column of its own, so that all rows have to be looked at.
+        """
+        id = self._known.get(path)
+        if id is None or id > COLUMNS or len(values) > _AT_ONCE:
+            return None
+        marks = ", ".join("?" * len(values))
+        found = dict(self._db.execute(f"SELECT id, k{id} FROM rows WHERE k{id} IN ({marks})", tuple(values)))
+        return [(position, found[self.ids[position]]) for position in self._positions_of(found)]
+
     # --- columns ---
 
     @_of_sound_index
