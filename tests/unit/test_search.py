@@ -115,3 +115,21 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError) as error:
         read(tmp_path, GOOD.replace("int(1, 6)", "int(6, 1)").replace("n: 50", "n: 50, jobs: 0, seed: -1"))
     assert len(error.value.problems) == 3
+
+
+@pytest.mark.parametrize(
+    ("sweep", "message"),
+    [
+        ("{search: {layrs: int(1, 3)}, strict: true, maximize: ACC, n: 3}", "layrs is no key of the default"),
+        (
+            "{search: {optimizer: choice(a, b), optimizer.lr: int(1, 3)}, maximize: ACC, n: 3}",
+            "optimizer.lr is varied with optimizer, one of which holds the other",
+        ),
+    ],
+)
+def test_the_keys_of_a_search_are_looked_at_as_those_of_a_grid(
+    tmp_path: Path, sweep: str, message: str
+) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        read(tmp_path, sweep)
+    assert message in str(caught.value)

@@ -22,6 +22,7 @@ HEAD = "opt: {lr: 1}\nwidth: 3\ncomp: parse width + 1\n---\nName: s\n"
         ("{grid: {a: []}}", "[]", "a has no values: the list is empty", "name values"),
         ("{grid: {a: parse 3}}", "parse", "a is 3; a list of values was expected", "write [3]"),
         ("{grid: {a: uniform(0, 1)}}", "uniform", "a list of values was expected", "write random in place"),
+        ("{union: [{Sweep: {grid: {a: 'int(0, 1)'}}}]}", "'int", "a list of values", "in place of grid"),
         ("{grd: {a: [1]}}", "grd", "'grd' is no part of a sweep", "did you mean grid?"),
         ("{lr: [1, 2]}", "lr", "'lr' is no part of a sweep", "grid: {lr: [...]}"),
         ("{lr: uniform(0, 1)}", "lr", "'lr' is no part of a sweep", "random: {lr: ...}"),

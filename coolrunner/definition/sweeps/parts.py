@@ -171,7 +171,8 @@ class SweepReader:
             if value is None:
                 return None
         if looks_like_one(value):
-            hint = f"to draw from {value} write random in place of {steps[0]}"
+            part = next(step for step in reversed(steps[:-1]) if step in ("grid", "zip"))
+            hint = f"to draw from {value} write random in place of {part}"
             self._note(steps, f"{name} is {shown(value)}; a list of values was expected", hint)
         elif not isinstance(value, list):
             hint = f"write [{value_text(value)}], or a list of more"

@@ -104,8 +104,10 @@ def _read_search(
     search = read_search(definition, number, value, problems)
     if search is None:
         return None
-    good = [keys.can_vary(path, ("search", dotted(path))) for path in search.space]
-    if not all(good):
+    keys.strict = value.get("strict") is True
+    places = [(path, ("search", dotted(path))) for path in search.space]
+    good = [keys.can_vary(path, place) for path, place in places]
+    if not all(good) or keys.twice(places):
         return None
     return Sweep(number, Fixed({}, {}), replace(search, document=document), {})
 
