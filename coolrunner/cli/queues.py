@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from coolrunner.studies.opening import Opened
     from coolrunner.studies.searching.plans import SearchPlan
 
-__all__ = ["DEFAULT_DEFINITION", "keeper", "open_attached", "open_for"]
+__all__ = ["DEFAULT_DEFINITION", "keeper", "open_attached", "open_for", "searches_of"]
 
 DEFAULT_DEFINITION = "experiment.yaml"
 _ANSWERS = {
@@ -40,7 +40,7 @@ def open_for(options: argparse.Namespace, plan: Plan, read: Callable[..., Plan])
     from coolrunner.studies.opening import open_memory, resume_memory
 
     _check(options)
-    searches = _searches(options, plan)
+    searches = searches_of(options, plan)
     name = options.queue_file or plan.settings.queue
     code = not options.no_code
 
@@ -72,7 +72,7 @@ def open_for(options: argparse.Namespace, plan: Plan, read: Callable[..., Plan])
     return opened
 
 
-def _searches(options: argparse.Namespace, plan: Plan) -> list[SearchPlan]:
+def searches_of(options: argparse.Namespace, plan: Plan) -> list[SearchPlan]:
     """Return the searches of a definition, which can be done."""
     if not any(sweep.search for sweep in plan.sweeps.values()):
         return []

@@ -174,8 +174,10 @@ def execute(options: argparse.Namespace) -> int:
     _warn_of_missing_plus(plan, options.foreign)
     if options.dry:
         from coolrunner.cli.dry import show_plan
+        from coolrunner.cli.queues import searches_of
 
         show_plan(plan, options.verbose)
+        searches_of(options, plan)  # what would keep them from beginning is known now
         return 0
     from coolrunner.cli.backends import check_fit
     from coolrunner.cli.queues import open_for

@@ -171,6 +171,13 @@ class _WithSweeps(Source):
 
         return replace(document, value=unshielded(document.value))
 
+    @staticmethod
+    def as_written(problem: Problem) -> Problem:
+        """Return a problem that shows its line with its signs back."""
+        from coolrunner.definition.sweeps.distributions import unshielded
+
+        return replace(problem, message=unshielded(problem.message), line=unshielded(problem.line))
+
 
 def _with_sweeps(source: Source) -> Source:
     """Return the source itself where nothing is drawn in it."""
@@ -182,8 +189,12 @@ def _with_sweeps(source: Source) -> Source:
 
 def _documents(source: Source) -> Iterator[Document]:
     if not isinstance(source, _WithSweeps):
-        return read_documents(source)
-    return map(_WithSweeps.unshielded, read_documents(source.as_read))
+        yield from read_documents(source)
+        return
+    try:
+        yield from map(_WithSweeps.unshielded, read_documents(source.as_read))
+    except YamlError as error:
+        raise YamlError(_WithSweeps.as_written(error.problem)) from None
 
 
 def read_definition(

@@ -421,3 +421,14 @@ def test_a_search_whose_first_trials_all_fail_at_once_is_ended(project: Project)
     done = project.json("--inline")
     assert done.status == 1
     assert len(done.named("experiment_failed")) == 5
+
+
+def test_a_dry_run_says_what_would_keep_a_search_from_beginning(project: Project) -> None:
+    project.module(QUADRATIC)
+    project.study(TUNED.replace("seed: 1", "sampler: {tpe: {n_startup: 3}}"))
+    done = project.run("--dry")
+    assert done.status == 2
+    assert "n_startup" in done.stderr
+    assert "study.yaml:6" in done.stderr
+    project.study(TUNED)
+    assert project.run("--dry").status == 0

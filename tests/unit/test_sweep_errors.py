@@ -110,3 +110,8 @@ def test_exclude_is_code_and_refused_without_it() -> None:
     text = f"{HEAD.replace('parse width + 1', '4')}Sweep: {{grid: {{a: [1, 2]}}, exclude: a > 1}}\n"
     found = problem(text, code=False)
     assert found.message == "an expression, refused by --no-code: exclude"
+
+
+def test_a_broken_line_is_shown_as_it_was_written() -> None:
+    found = problem("{}\n---\nName: s\nSweep: {random: {a: uniform(0, 1), b: [1, }, n: 3}\n")
+    assert "uniform(0, 1)" in found.line
