@@ -77,13 +77,12 @@ def execute(options: argparse.Namespace) -> int:
 def _best_and_worst(rows: Rows, by: str) -> list[int]:
     from coolrunner.results.asking import ask, direction
 
-    largest = direction(by)
-    ends = [ask(rows, by=by, largest=each, top=1) for each in (largest, not largest)]
-    known = rows.ids()
-    numbers = [known.index(end.ids()[0]) for end in ends if len(end)]
-    if len(set(numbers)) < 2:
+    # Rows in which it is no number are not among the best.
+    ranked = ask(rows, by=by, largest=direction(by), top=len(rows)).ids()
+    if len(ranked) < 2:
         raise UsageError(f"--by {by}: two results that have this number were expected")
-    return numbers
+    known = rows.ids()
+    return [known.index(ranked[0]), known.index(ranked[-1])]
 
 
 def _as_data(found: Differences, compared: Sequence[Details], sources: bool) -> dict[str, Any]:

@@ -213,6 +213,11 @@ def test_diff_by_a_result_compares_the_best_with_the_worst(finished: Project) ->
     assert [each["name"] for each in compared] == ["wild", "slow"]
 
 
+def test_diff_by_a_result_compares_two_results_also_where_all_are_equally_good(tmp_path: Path) -> None:
+    (tmp_path / "log.yaml").write_text("{Name: a, ACC: 1}\n---\n{Name: b, ACC: 1}\n---\n{Name: c, ACC: 1}\n")
+    assert len(ask(Project(tmp_path), "diff", "--by", "ACC")["compared"]) == 2
+
+
 def test_diff_by_a_result_that_one_row_has_is_refused(project: Project) -> None:
     project.write("log.yaml", "---\nACC: 1\n---\nLOSS: 1\n")
     done = results(project, "diff", "--by", "ACC")
