@@ -156,7 +156,7 @@ class Running:
             self._keep_output(self.job.run.directory.log, data)
         echo = self.outputs[pipe]
         if echo is not None:
-            _pass_on(data, echo)
+            pass_on(data, echo)
         return data
 
     def _keep_output(self, path: Path, data: bytes) -> None:
@@ -303,7 +303,8 @@ class Running:
         self.memory.close()
 
 
-def _pass_on(data: bytes, echo: int) -> None:
+def pass_on(data: bytes, echo: int) -> None:
+    """Write what an experiment wrote to a descriptor, all of it; nothing where nobody reads it any more."""
     with contextlib.suppress(OSError):  # who read it has gone
         while data:
             try:

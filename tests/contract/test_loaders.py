@@ -289,7 +289,7 @@ def test_damage_costs_no_more_than_its_own_part_and_is_told(
 
 
 def test_a_file_that_became_a_directory_or_went_costs_only_itself(store: Store) -> None:
-    parts = store.parts()
+    parts, before = store.parts(), store.rows()
 
     def read() -> None:
         for part in parts:
@@ -308,6 +308,7 @@ def test_a_file_that_became_a_directory_or_went_costs_only_itself(store: Store) 
         read()
         path.unlink()
         path.write_bytes(data)
+        assert same(store.rows(), before)
 
 
 def test_what_went_between_finding_and_reading_has_no_rows(store: Store) -> None:

@@ -196,15 +196,15 @@ def test_one_unknown_placeholder_in_many_experiments_is_one_error() -> None:
 
 
 def test_the_keys_of_the_default_config_and_those_of_the_runner_can_be_named() -> None:
-    read(
-        "lr: 1\nCommand: echo {lr} {REP} {RND_IDX} {Name} {RUN} {ID} {RESULT} {PARAMS}\n---\nName: a\n",
-        module=None,
-    )
+    command = "echo {lr} {REP} {RND_IDX} {Name} {RUN} {ID} {RESULT} {PARAMS}"
+    (planned,) = read(f"lr: 1\nCommand: {command}\n---\nName: a\n", module=None).experiments
+    assert planned.experiment.inputs["Command"] == command
 
 
 def test_a_value_that_is_solved_later_is_not_looked_for_now() -> None:
     text = "{}\n---\nName: a\nbest: solve E['x']\nCommand: echo {best.lr} {best}\n"
-    read(text.replace("---\n", "---\nName: x\nCommand: echo\n---\n"), module=None)
+    plan = read(text.replace("---\n", "---\nName: x\nCommand: echo\n---\n"), module=None)
+    assert plan.experiments[1].experiment.inputs["Command"] == "echo {best.lr} {best}"
 
 
 def test_a_run_directory_that_is_not_made_cannot_be_named() -> None:
@@ -262,7 +262,5 @@ def test_a_command_is_known_before_the_experiment_starts() -> None:
 
 
 def test_what_is_skipped_may_lack_values() -> None:
-    read(
-        f"{{}}\n---\nName: skip\nCommand: '{sys.executable} {{lr}}'\n---\nName: a\nCommand: echo\n",
-        module=None,
-    )
+    text = f"{{}}\n---\nName: skip\nCommand: '{sys.executable} {{lr}}'\n---\nName: a\nCommand: echo\n"
+    assert [planned.runs for planned in read(text, module=None).experiments] == [False, True]

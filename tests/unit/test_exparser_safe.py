@@ -205,6 +205,7 @@ def test_a_run_that_somebody_has_removed_ends_quietly(parser: ExParser) -> None:
     args = parser.parse_args([])
     with args.safe_experiment:
         shutil.rmtree(args.root)
+    assert not args.root.exists()
 
 
 def test_what_was_sent_to_another_process_can_be_entered_there(parser: ExParser) -> None:

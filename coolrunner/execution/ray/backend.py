@@ -1,7 +1,7 @@
 """Experiments as tasks of a Ray cluster, on whichever of its nodes has room.
 
-An actor of the cluster owns the tasks (`ray_keeper`), so that they go on where a runner is killed; a later
-one takes them up. In a task an experiment is run in a fresh process, as everywhere (`ray_hand`).
+An actor of the cluster owns the tasks (`keeper`), so that they go on where a runner is killed; a later
+one takes them up. In a task an experiment is run in a fresh process, as everywhere (`hand`).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from coolrunner.execution.pinning import PinBoard
 from coolrunner.execution.ray.cluster import NAMESPACE, RayCluster, amounts, task_options
 from coolrunner.execution.ray.mail import Mail
 from coolrunner.execution.ray.travel import bring_home, pack_earlier
+from coolrunner.execution.running import pass_on
 from coolrunner.execution.slots import THREADS
 from coolrunner.experiment import Slot
 from coolrunner.runs.attempts import settle, where_shown
@@ -341,8 +342,7 @@ class RayBackend:
             return
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
-            while data:
-                data = data[os.write(1, data) :]
+        pass_on(data, 1)
 
     def _end(self, running: _Running, outcome: Outcome, *, settled: bool = False) -> None:
         job = running.job

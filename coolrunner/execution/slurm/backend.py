@@ -29,6 +29,7 @@ from coolrunner.execution.base import Ended, Ending, Job, Outcome, Output, Past,
 from coolrunner.execution.detached import Parcel, Wish, record
 from coolrunner.execution.detached_files import JobFiles, JobsDirectory, make_order, order_data, same_as
 from coolrunner.execution.pinning import PinBoard
+from coolrunner.execution.running import pass_on
 from coolrunner.execution.slurm.job import Handed
 from coolrunner.execution.slurm.nodes import Partitions
 from coolrunner.execution.slurm.sender import Sender
@@ -321,7 +322,7 @@ class SlurmBackend:
         elif data:
             with contextlib.suppress(OSError, ValueError):
                 sys.stdout.flush()
-                os.write(1, data)
+            pass_on(data, 1)
 
     def _end(self, running: Handed, outcome: Outcome, *, settled: bool = False) -> None:
         job = running.job

@@ -1,6 +1,6 @@
 """The launcher on a cluster: a batch job for each run, handed to the cluster's own scheduler.
 
-What is submitted is a script for the scheduler, beside the variant. It starts the module `launching_job` on
+What is submitted is a script for the scheduler, beside the variant. It starts the module `job` on
 the node that the job gets, which makes the directory of the run and watches over the user's script.
 """
 

@@ -288,33 +288,43 @@ class LogReading:
             report.foreign.append(f"{name}: no log: it holds {others[0][1]}, not mappings")
         if not self._remember:
             return
-        if (
-            last is not None
-            and last.ended
-            and not last.fault
-            and between(file, last.end - 1, last.end) == b"\n"
-        ):
+        if last is not None and last.ended and not last.fault and _has_break(file, last.end):
             before, counts = last, (number, found, len(broken), len(others), self.marked)
         if before is None:
             self.state = known if known["number"] else None
         else:
-            offset, line = before.end, before.end_line
-            number, found, sound, strange, marked = counts
-            # The document before the place has no end but the mark behind it.
-            mark = _MARK.match(between(file, offset, offset + 5))
-            seen = offset + (mark.end() if mark else 0)
-            self.state = LogState(
-                offset=offset,
-                line=line,
-                number=number,
-                found=found,
-                ours=ours,
-                broken=broken[:sound],
-                others=others[:strange],
-                seen=seen,
-                print=print_of(file, seen),
-                marked=marked,
-            )
+            self.state = self._state_behind(file, before, counts, broken, others)
+
+    def _state_behind(
+        self,
+        file: BinaryIO,
+        document: RawDocument,
+        counts: tuple[int, int, int, int, bool],
+        broken: list[tuple[int, str]],
+        others: list[tuple[int, str]],
+    ) -> LogState:
+        """Return what a reading goes on with behind a document; `counts` is what there was up to it."""
+        offset, line = document.end, document.end_line
+        number, found, sound, strange, marked = counts
+        # The document has no end but the mark behind it.
+        mark = _MARK.match(between(file, offset, offset + 5))
+        seen = offset + (mark.end() if mark else 0)
+        return LogState(
+            offset=offset,
+            line=line,
+            number=number,
+            found=found,
+            ours=self._ours,
+            broken=broken[:sound],
+            others=others[:strange],
+            seen=seen,
+            print=print_of(file, seen),
+            marked=marked,
+        )
+
+
+def _has_break(file: BinaryIO, end: int) -> bool:
+    return between(file, end - 1, end) == b"\n"
 
 
 _TORN = (
